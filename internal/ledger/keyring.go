@@ -1,0 +1,94 @@
+package ledger
+
+import (
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// KeySize is the length of a master key in bytes.
+const KeySize = 32
+
+// keyring seals pages with a key per campaign, and wraps those keys with the master key. Destroying a campaign's wrapped
+// key makes its people unreadable everywhere its pages were copied to.
+type keyring struct {
+	master cipher.AEAD
+
+	mu    sync.Mutex
+	boxes map[string]cipher.AEAD
+}
+
+func newKeyring(master []byte) (*keyring, error) {
+	if len(master) != KeySize {
+		return nil, fmt.Errorf("master key has %d bytes, want %d", len(master), KeySize)
+	}
+	box, err := newBox(master)
+	if err != nil {
+		return nil, err
+	}
+	return &keyring{master: box, boxes: make(map[string]cipher.AEAD)}, nil
+}
+
+func newBox(key []byte) (cipher.AEAD, error) {
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, fmt.Errorf("make cipher: %w", err)
+	}
+	box, err := cipher.NewGCMWithRandomNonce(block)
+	if err != nil {
+		return nil, fmt.Errorf("make cipher: %w", err)
+	}
+	return box, nil
+}
+
+// create makes a campaign's key unless it has one. Two callers agree: the first one's key stays.
+func (k *keyring) create(ctx context.Context, rdb redis.UniversalClient, campaign string) (cipher.AEAD, error) {
+	key := make([]byte, KeySize)
+	_, _ = rand.Read(key) // never fails since Go 1.24
+	wrapped := k.master.Seal(nil, nil, key, []byte("pregon:key:"+campaign))
+	if err := rdb.SetNX(ctx, campaignKey(campaign, "key"), wrapped, 0).Err(); err != nil {
+		return nil, fmt.Errorf("store key of campaign %s: %w", campaign, err)
+	}
+	return k.box(ctx, rdb, campaign)
+}
+
+func (k *keyring) box(ctx context.Context, rdb redis.UniversalClient, campaign string) (cipher.AEAD, error) {
+	k.mu.Lock()
+	box := k.boxes[campaign]
+	k.mu.Unlock()
+	if box != nil {
+		return box, nil
+	}
+	wrapped, err := rdb.Get(ctx, campaignKey(campaign, "key")).Bytes()
+	if errors.Is(err, redis.Nil) {
+		return nil, fmt.Errorf("key of campaign %s is gone (forgotten): %w", campaign, ErrNoCampaign)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read key of campaign %s: %w", campaign, err)
+	}
+	key, err := k.master.Open(nil, nil, wrapped, []byte("pregon:key:"+campaign))
+	if err != nil {
+		return nil, fmt.Errorf("unwrap key of campaign %s: this process has another MASTER_KEY than the one that "+
+			"launched it: %w", campaign, err)
+	}
+	box, err = newBox(key)
+	if err != nil {
+		return nil, err
+	}
+	k.mu.Lock()
+	k.boxes[campaign] = box
+	k.mu.Unlock()
+	return box, nil
+}
+
+// pageName binds a sealed page to its place, so that no page can stand in for another.
+func pageName(campaign string, page int) []byte {
+	return []byte("pregon:page:" + campaign + ":" + strconv.Itoa(page))
+}

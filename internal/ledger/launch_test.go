@@ -1,0 +1,244 @@
+package ledger_test
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
+
+	"pregon/internal/ledger"
+	"pregon/internal/redistest"
+)
+
+func TestLaunchKeepsEveryRow(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		l := newLedger(t, rdb)
+		const n = 700
+		launch(t, l, "c1", n)
+		want := file(n)
+		var got []ledger.Row
+		for e, err := range l.Rows(ctx, "c1") {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, e.Row)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("rows (-want +got):\n%s", diff)
+		}
+		wantCounts(t, l, "c1", map[ledger.RowState]int{ledger.Queued: n, ledger.InvalidRow: 1, ledger.SkippedRow: 1})
+	})
+}
+
+func TestALaunchKilledAnywhereIsFinishedByTheNext(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		l := newLedger(t, rdb)
+		const n = 600
+		for _, written := range []int{0, 1, 255, 256, 300, n + 2} {
+			if _, err := load(l, definition("c1", n), file(n)[:written]); err != nil {
+				t.Fatal(err)
+			}
+			// The half launch kept some rows only in memory; the next one starts over and ends with all of them.
+			s, err := l.Status(ctx, "c1")
+			if err != nil || s.Control.State != ledger.Draft || s.Counts[ledger.Queued] != n {
+				t.Fatalf("a draft: %+v %v", s, err)
+			}
+		}
+		launch(t, l, "c1", n)
+		if state, err := l.Commit(ctx, "c1"); err != nil || state != ledger.Running {
+			t.Errorf("commit again: %v %v", state, err)
+		}
+	})
+}
+
+func TestALaunchThatWasCutIsCompleteAfterwards(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		l := newLedger(t, rdb)
+		const n = 600
+		w, err := l.Create(ctx, definition("c1", n))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range file(n)[:520] { // two pages are sealed, the third is lost with the process
+			if err := w.Write(ctx, r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		launch(t, l, "c1", n)
+		seen := 0
+		for _, err := range l.Rows(ctx, "c1") {
+			if err != nil {
+				t.Fatal(err)
+			}
+			seen++
+		}
+		if seen != n+2 {
+			t.Errorf("%d rows, want %d", seen, n+2)
+		}
+	})
+}
+
+func TestAnotherDefinitionUnderTheSameIDIsRefused(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		l := newLedger(t, rdb)
+		launch(t, l, "c1", 3)
+		other := definition("c1", 3)
+		other.Content = "beef"
+		if _, err := newLedger(t, rdb).Create(ctx, other); !errors.Is(err, ledger.ErrConflict) {
+			t.Errorf("create: %v", err)
+		}
+	})
+}
+
+func TestAMissingPageIsNoticed(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		l := newLedger(t, rdb)
+		launch(t, l, "c1", 600)
+		if err := rdb.Del(ctx, "pregon:{c1}:page:1").Err(); err != nil {
+			t.Fatal(err)
+		}
+		var last error
+		for _, err := range l.Rows(ctx, "c1") {
+			last = err
+		}
+		if !errors.Is(last, ledger.ErrCorrupt) {
+			t.Errorf("walk over a missing page: %v", last)
+		}
+	})
+}
+
+func TestPagesAreBoundToTheirPlaceAndKey(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		l := newLedger(t, rdb)
+		launch(t, l, "c1", 600)
+		sealed, err := rdb.Get(ctx, "pregon:{c1}:page:0").Bytes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, word := range []string{"57300", "Muñoz", "phone_letters"} {
+			if bytes.Contains(sealed, []byte(word)) {
+				t.Errorf("the stored page shows %q", word)
+			}
+		}
+		if err := rdb.Set(ctx, "pregon:{c1}:page:1", sealed, 0).Err(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.Page(ctx, "c1", 1); !errors.Is(err, ledger.ErrCorrupt) {
+			t.Errorf("a page in another's place: %v", err)
+		}
+		stranger, err := ledger.New(rdb, bytes.Repeat([]byte{8}, ledger.KeySize))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := stranger.Page(ctx, "c1", 0); err == nil {
+			t.Error("a process with another master key could read the page")
+		}
+	})
+}
+
+func TestFeedCursor(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		l := newLedger(t, rdb)
+		launch(t, l, "c1", 600)
+		for _, step := range []struct {
+			generation, pages, rows int
+			want                    bool
+		}{{1, 1, 254, true}, {1, 1, 254, false}, {1, 3, 600, true}, {1, 2, 510, false}, {2, 1, 254, false}} {
+			if ok, err := l.Fed(ctx, "c1", step.generation, step.pages, step.rows); err != nil || ok != step.want {
+				t.Errorf("fed %+v: %v %v", step, ok, err)
+			}
+		}
+		if ok, err := l.NewGeneration(ctx, "c1", 1); err != nil || !ok {
+			t.Errorf("new generation: %v %v", ok, err)
+		}
+		if ok, err := l.NewGeneration(ctx, "c1", 1); err != nil || ok {
+			t.Errorf("new generation by a second worker: %v %v", ok, err)
+		}
+		c, err := l.Control(ctx, "c1")
+		if err != nil || c.Generation != 2 || c.FedPages != 0 || c.FedRows != 0 {
+			t.Errorf("control: %+v %v", c, err)
+		}
+	})
+}
+
+func TestIndexFindsTheRowOfAMessage(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		l := newLedger(t, rdb)
+		now := time.Now()
+		place := ledger.Place{Campaign: "c1", Row: 4213, Fence: 2}
+		for _, id := range []string{"0e1add43-f91c-4e7c-8805-221ef6b27b98", "wamid.HBg=:x"} {
+			if err := l.Index(ctx, "cv", id, place, now.Add(-20*24*time.Hour)); err != nil {
+				t.Fatal(err)
+			}
+			got, ok, err := l.Find(ctx, "cv", id, now)
+			if err != nil || !ok || got != place {
+				t.Errorf("find: %+v %v %v", got, ok, err)
+			}
+			if _, ok, err := l.Find(ctx, "other", id, now); ok || err != nil {
+				t.Errorf("another account finds it: %v %v", ok, err)
+			}
+		}
+		keys, err := rdb.Keys(ctx, "pregon:mid:*").Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, key := range keys {
+			if ttl := rdb.TTL(ctx, key).Val(); ttl <= 10*24*time.Hour || ttl > 66*24*time.Hour {
+				t.Errorf("slice %s lives %v", key, ttl)
+			}
+		}
+	})
+}
+
+func TestSameContentIsRemembered(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		l := newLedger(t, rdb)
+		if _, err := l.SameContent(ctx, "abc", "c1"); err != nil {
+			t.Fatal(err)
+		}
+		got, err := l.SameContent(ctx, "abc", "")
+		if err != nil || !slices.Equal(got, []string{"c1"}) {
+			t.Errorf("same content: %v %v", got, err)
+		}
+	})
+}
+
+func TestNudgesArrive(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		l := newLedger(t, rdb)
+		launch(t, l, "c1", 1)
+		nudges := l.Nudges(t.Context())
+		// A subscription is not ready at once; a person presses the button again.
+		deadline := time.After(10 * time.Second)
+		verbs := []ledger.Verb{ledger.Pause, ledger.Resume}
+		for i := 0; ; i++ {
+			if _, _, err := l.Steer(ctx, "c1", ledger.Steering{Verb: verbs[i%2], Reason: "operator", Person: true}); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case id := <-nudges:
+				if id != "c1" {
+					t.Errorf("nudge for %q", id)
+				}
+				return
+			case <-deadline:
+				t.Fatal("no nudge in ten seconds")
+			case <-time.After(10 * time.Millisecond):
+			}
+		}
+	})
+}
