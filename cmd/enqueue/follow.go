@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+
+	"pregon/internal/ledger"
+	"pregon/jobs"
+)
+
+// How often a campaign is looked at while it is followed, and how often that is said off a terminal.
+const (
+	followEvery = 250 * time.Millisecond
+	sayEvery    = 5 * time.Second
+)
+
+// follow shows progress on stderr until the campaign is over or stands still until a person acts.
+func (a *app) follow(ctx context.Context, operator *jobs.Operator, id string) (jobs.Status, error) {
+	show := a.progress()
+	tick := time.NewTicker(followEvery)
+	defer tick.Stop()
+	for {
+		s, err := operator.Status(ctx, id)
+		if err != nil {
+			return s, err
+		}
+		show(s)
+		if s.Over() || needsPerson(s) {
+			return s, nil
+		}
+		select {
+		case <-ctx.Done():
+			a.complain("%s", a.t("La campaña sigue. Véala con: enqueue status %s --follow", "The campaign goes on. See it "+
+				"with: enqueue status %s --follow", id))
+			return s, ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
+// needsPerson reports a pause that nothing but a person ends: waiting for it would be waiting for ever.
+func needsPerson(s jobs.Status) bool {
+	if s.State != ledger.Paused {
+		return false
+	}
+	switch s.Reason {
+	case "account", "balance", "template":
+		return true
+	}
+	return false
+}
+
+// progress is a bar on a terminal and plain lines elsewhere.
+func (a *app) progress() func(jobs.Status) {
+	if terminal(a.err) && a.env("TERM") != "dumb" {
+		var bar *progressbar.ProgressBar
+		return func(s jobs.Status) {
+			if bar == nil {
+				bar = progressbar.NewOptions(s.Total, progressbar.OptionSetWriter(a.err),
+					progressbar.OptionSetDescription(s.Name), progressbar.OptionSetWidth(30), progressbar.OptionShowCount(),
+					progressbar.OptionClearOnFinish())
+			}
+			bar.Describe(s.Name + " · " + a.stateName(s))
+			_ = bar.Set(s.Total - s.Counts.Open()) // a bar that cannot be drawn does no harm
+			if s.Over() || needsPerson(s) {
+				_ = bar.Finish()
+			}
+		}
+	}
+	var last time.Time
+	said := ""
+	return func(s jobs.Status) {
+		line := a.t("%s: %d de %d filas, %s", "%s: %d of %d rows, %s", s.Name, s.Total-s.Counts.Open(), s.Total,
+			a.stateName(s))
+		if line == said || (time.Since(last) < sayEvery && !s.Over()) {
+			return
+		}
+		last, said = time.Now(), line
+		_, _ = fmt.Fprintln(a.err, line)
+	}
+}
+
+// exitOf is what a campaign's state says to a script.
+func exitOf(s jobs.Status) int {
+	switch {
+	case s.State == ledger.Paused && s.Reason == "account":
+		return exitAuth
+	case s.State == ledger.Paused && s.Reason == "balance":
+		return exitBalance
+	case s.Counts[ledger.Failed]+s.Counts[ledger.InDoubt] > 0:
+		return exitUnfinished
+	case s.State == ledger.Paused && s.Reason == "template":
+		return exitUnfinished
+	case s.Counts[ledger.InvalidRow] > 0:
+		return exitRejected
+	}
+	return exitOK
+}
+
+var campaignStates = map[ledger.State][2]string{
+	ledger.Draft:     {"sin terminar de lanzar: repita el mismo comando", "launch not finished: repeat the same command"},
+	ledger.Scheduled: {"programada", "scheduled"},
+	ledger.Running:   {"enviando", "running"},
+	ledger.Paused:    {"en pausa", "paused"},
+	ledger.Finished:  {"terminada", "finished"},
+	ledger.Cancelled: {"cancelada", "cancelled"},
+}
+
+var pauseReasons = map[string][2]string{
+	"operator": {"la pausó una persona; siga con: enqueue resume", "a person paused it; go on with: enqueue resume"},
+	"account": {"la cuenta no puede enviar; corríjala y siga con: enqueue resume",
+		"the account cannot send; mend it and go on with: enqueue resume"},
+	"balance": {"sin saldo; sigue sola después de recargar", "no balance; goes on by itself after a top-up"},
+	"window":  {"fuera del horario permitido; sigue sola", "outside contact hours; goes on by itself"},
+	"template": {"la plantilla no sirve; corríjala y lance de nuevo", "the template does not work; mend it and launch " +
+		"again"},
+	"asynqmon": {"pausada desde el tablero de colas", "paused in the queue dashboard"},
+}
+
+func (a *app) stateName(s jobs.Status) string {
+	name := campaignStates[s.State]
+	text := a.t(name[0], name[1])
+	if s.State == ledger.Paused {
+		why := pauseReasons[s.Reason]
+		text += " (" + a.t(why[0], why[1]) + ")"
+	}
+	return text
+}
+
+// table shows a campaign: every row in one state, and the states adding up.
+func (a *app) table(w io.Writer, s jobs.Status) {
+	_, _ = fmt.Fprintf(w, "\n%s · %s · %s\n", s.Name, s.Campaign, a.stateName(s))
+	if s.State == ledger.Paused && s.Detail != "" {
+		_, _ = fmt.Fprintf(w, "  %s\n", s.Detail)
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	for _, state := range ledger.RowStates {
+		if n := s.Counts[state]; n > 0 {
+			_, _ = fmt.Fprintf(t, "  %s\t%d\t\n", jobs.StateText(state, a.lang), n)
+		}
+	}
+	_, _ = fmt.Fprintf(t, "  %s\t%d\t\n", a.t("Total de filas", "Rows in all"), s.Total)
+	_ = t.Flush()
+	a.codes(w, s)
+	if s.ETA != nil {
+		_, _ = fmt.Fprintln(w, a.t("  Termina hacia %s", "  Ends about %s", a.clock(*s.ETA)))
+	}
+}
+
+// codes explains the codes that rows now bear.
+func (a *app) codes(w io.Writer, s jobs.Status) {
+	if len(s.Codes) == 0 {
+		return
+	}
+	acc, _, err := a.accountOrRules(s.Account)
+	if err != nil { // the account is not configured here: the codes are shown without their meaning
+		acc = jobs.Account{}
+	}
+	_, _ = fmt.Fprintln(w, a.t("  Códigos:", "  Codes:"))
+	for _, code := range byCount(s.Codes) {
+		_, _ = fmt.Fprintf(w, "  %4d × %-10s %s\n", s.Codes[code], code, strings.TrimSpace(jobs.CodeText(acc, code, a.lang)))
+	}
+}

@@ -1,0 +1,240 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os/user"
+	"strings"
+	"sync"
+
+	"github.com/spf13/cobra"
+
+	"pregon/internal/config"
+	"pregon/internal/ledger"
+	"pregon/internal/setup"
+	"pregon/jobs"
+)
+
+// runChoices are the flags of run alone.
+type runChoices struct {
+	choices
+	name         string
+	untilBalance bool
+	again        bool
+	dryRun       bool
+	wait         bool
+	yes          bool
+	embedded     bool
+	insecure     bool
+}
+
+func (a *app) runCommand() *cobra.Command {
+	var o runChoices
+	c := &cobra.Command{
+		Use:   "run FILE --name NAME",
+		Short: a.t("Lanza un archivo como campaña; repetido, encuentra la misma campaña", "Launch a file as a campaign; repeated, it finds the same campaign"),
+		Example: `  enqueue run citas.xlsx --name "Citas noviembre" --template 990
+  enqueue run promo.csv --name Promo --template 991 --dry-run
+  enqueue run promo.csv --name Promo --template 991 --at 2026-11-23T08:00 --wait`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error { return a.run(c.Context(), args[0], o) },
+	}
+	a.choiceFlags(c, &o.choices)
+	f := c.Flags()
+	f.StringVar(&o.name, "name", "", a.t("nombre de la campaña", "name of the campaign"))
+	f.BoolVar(&o.untilBalance, "until-balance-ends", false, a.t("lanzar aunque el saldo no alcance", "launch although the balance does not cover it"))
+	f.BoolVar(&o.again, "again", false, a.t("otra campaña con el mismo archivo", "another campaign of the same file"))
+	f.BoolVar(&o.dryRun, "dry-run", false, a.t("solo mostrar lo que se haría", "only show what would be done"))
+	f.BoolVar(&o.wait, "wait", false, a.t("esperar a que termine", "wait for its end"))
+	f.BoolVar(&o.yes, "yes", false, a.t("no preguntar", "do not ask"))
+	f.BoolVar(&o.embedded, "embedded", false, a.t("Redis y worker dentro de este proceso; no guarda nada", "Redis and worker in this process; keeps nothing"))
+	f.BoolVar(&o.insecure, "insecure-redis", false, a.t("aceptar un Redis que no guarda", "accept a Redis that does not keep its data"))
+	return c
+}
+
+func (a *app) run(ctx context.Context, path string, o runChoices) error {
+	if strings.TrimSpace(o.name) == "" {
+		return usage("%s", a.t("Falta el nombre de la campaña: --name", "The name of the campaign is missing: --name"))
+	}
+	a.accountName = o.account
+	acc, err := a.account(o.account)
+	if err != nil {
+		return err
+	}
+	launch, err := o.launch(acc)
+	if err != nil {
+		return err
+	}
+	if launch.Template.ID == "" {
+		return usage("%s", a.t("Falta la plantilla: --template ID", "The template is missing: --template ID"))
+	}
+	if err := a.embeddable(&o); err != nil {
+		return err
+	}
+	launch.Template = acc.Known(ctx, launch.Template)
+	checked, err := a.read(ctx, path, o.mapping, acc, launch.Template)
+	if err != nil {
+		return err
+	}
+	defer checked.close()
+	launch.Name, launch.File, launch.Again, launch.By = o.name, checked.file.name, o.again, whoami()
+	launch.FileHash = checked.file.hash
+	plan, err := acc.Plan(ctx, launch, checked.report)
+	if err != nil {
+		return err // the account refuses its credentials: nothing is launched
+	}
+	if o.dryRun {
+		if err := a.report(checked, plan, nil); err != nil {
+			return err
+		}
+		return status(rejected(checked.report))
+	}
+	return a.launch(ctx, o, launch, checked, plan)
+}
+
+// embeddable makes --embedded wait, and refuses it for real accounts: a second run could not know the first.
+func (a *app) embeddable(o *runChoices) error {
+	cfg, err := a.config()
+	if err != nil {
+		return err
+	}
+	o.embedded = o.embedded || cfg.RedisURL.Reveal() == config.Embedded
+	if !o.embedded {
+		return nil
+	}
+	o.wait = true
+	if o.insecure {
+		return nil
+	}
+	for _, acc := range cfg.Accounts {
+		if !loopback(acc.URL) {
+			return usage("%s", a.t("--embedded no guarda nada: una segunda corrida no sabría de la primera y repetiría los "+
+				"mensajes. Use un Redis, o --insecure-redis si lo acepta", "--embedded keeps nothing: a second run could not "+
+				"know the first and would repeat the messages. Use a Redis, or --insecure-redis if you accept that"))
+		}
+	}
+	return nil
+}
+
+func loopback(address string) bool {
+	u, err := url.Parse(address)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(u.Hostname())
+	return u.Hostname() == "localhost" || (ip != nil && ip.IsLoopback())
+}
+
+// launch asks for consent where it is needed, launches, and waits when asked to.
+func (a *app) launch(ctx context.Context, o runChoices, launch jobs.Launch, c *checked, plan jobs.Plan) error {
+	if c.report.Valid == 0 {
+		if err := a.report(c, plan, nil); err != nil {
+			return err
+		}
+		return &exitError{exitRejected, errors.New(a.t("Ninguna fila se puede enviar: no se lanzó nada", "No row can be "+
+			"sent: nothing was launched"))}
+	}
+	if !a.json {
+		a.describe(a.out, c, plan)
+	}
+	if !plan.Affordable() && !o.untilBalance {
+		return &exitError{exitBalance, errors.New(a.t("El saldo no alcanza: recargue, o lance con --until-balance-ends",
+			"The balance does not cover it: top up, or launch with --until-balance-ends"))}
+	}
+	if err := a.consent(o, plan); err != nil {
+		return err
+	}
+	system, err := a.open(ctx, o.embedded)
+	if err != nil {
+		return err
+	}
+	defer system.Close()
+	operator := system.Operator()
+	launched, err := operator.Launch(ctx, launch, c.parsed, c.report)
+	if err != nil {
+		return err
+	}
+	a.announce(launched)
+	var final *jobs.Status
+	code := rejected(c.report)
+	if o.wait {
+		s, waitErr := a.waitFor(ctx, system, launched.Campaign, o.embedded)
+		if waitErr != nil {
+			return waitErr
+		}
+		final, code = &s, exitOf(s)
+		if !a.json {
+			a.table(a.out, s)
+		}
+	}
+	if a.json {
+		err = a.report(c, plan, func(d *document) {
+			d.Campaign, d.Existing, d.SameContent, d.Status = launched.Campaign, launched.Existing, launched.Same, final
+		})
+	}
+	return errors.Join(err, status(code))
+}
+
+// consent asks a person at a terminal. Elsewhere running the command is the consent.
+func (a *app) consent(o runChoices, plan jobs.Plan) error {
+	if o.yes || a.json || !terminal(a.in) || !terminal(a.err) {
+		return nil
+	}
+	_, _ = fmt.Fprint(a.err, a.t("¿Enviar %d mensajes? [s/N] ", "Send %d messages? [y/N] ", plan.Messages))
+	answer, _ := bufio.NewReader(a.in).ReadString('\n') // no answer is a no
+	switch strings.ToLower(strings.TrimSpace(answer)) {
+	case "s", "si", "sí", "y", "yes":
+		return nil
+	}
+	return &exitError{exitUsage, errors.New(a.t("No se lanzó nada", "Nothing was launched"))}
+}
+
+func (a *app) announce(l jobs.Launched) {
+	switch {
+	case l.Existing:
+		a.say("Esta campaña ya se lanzó: %s (%s). Para otra con el mismo archivo: --again",
+			"This campaign was launched before: %s (%s). For another one of the same file: --again", l.Campaign, l.State)
+	case l.State == ledger.Scheduled:
+		a.say("Campaña programada: %s", "Campaign scheduled: %s", l.Campaign)
+	default:
+		a.say("Campaña lanzada: %s\nSíguela con: enqueue status %[1]s --follow", "Campaign launched: %s\nFollow it with: "+
+			"enqueue status %[1]s --follow", l.Campaign)
+	}
+	for _, same := range l.Same {
+		a.complain("%s", a.t("Aviso: la campaña %s tuvo exactamente las mismas filas", "Warning: campaign %s had exactly "+
+			"the same rows", same))
+	}
+}
+
+// waitFor follows a campaign to its end; embedded, with a worker in this process.
+func (a *app) waitFor(ctx context.Context, system *setup.System, id string, embedded bool) (jobs.Status, error) {
+	if !embedded {
+		return a.follow(ctx, system.Operator(), id)
+	}
+	worker, err := system.Worker()
+	if err != nil {
+		return jobs.Status{}, err
+	}
+	var wg sync.WaitGroup
+	working, stop := context.WithCancel(ctx)
+	defer wg.Wait()
+	defer stop()
+	failed := make(chan error, 1)
+	wg.Go(func() { failed <- worker.Run(working) })
+	s, err := a.follow(ctx, system.Operator(), id)
+	stop()
+	return s, errors.Join(err, <-failed)
+}
+
+// whoami is who launches, for the record.
+func whoami() string {
+	u, err := user.Current()
+	if err != nil {
+		return ""
+	}
+	return u.Username
+}

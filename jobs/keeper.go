@@ -1,0 +1,314 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"pregon/campaign"
+	"pregon/internal/ledger"
+)
+
+// keeper looks after one campaign on one worker. Everything it does is safe when another worker does it too.
+type keeper struct {
+	worker   *Worker
+	ledger   *ledger.Ledger
+	campaign *ledger.Campaign
+	lane     *lane
+	feeder   *feeder
+	queue    *asynq.Inspector
+	log      *slog.Logger
+	nudged   chan struct{}
+
+	live   liveness
+	server *server
+	watch  watch
+}
+
+// How often a keeper looks: every second while its campaign runs, seldom otherwise; a nudge comes at once.
+const (
+	runningLook = time.Second
+	idleLook    = 5 * time.Second
+	sweepBatch  = 200
+)
+
+var errForeign = errors.New("this worker does not have the campaign's account")
+
+func (w *Worker) newKeeper(ctx context.Context, id string) (*keeper, error) {
+	c, err := w.cfg.Ledger.Campaign(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	k := &keeper{
+		worker: w, ledger: w.cfg.Ledger, campaign: c, lane: w.lanes[c.Account], log: w.log.With("campaign", id),
+		nudged: make(chan struct{}, 1), queue: asynq.NewInspectorFromRedisClient(w.cfg.Redis),
+		feeder: newFeeder(w.cfg.Redis, w.cfg.Ledger, c),
+	}
+	if k.lane == nil {
+		k.log.WarnContext(ctx, "campaign left to other workers", "account", c.Account, "err", errForeign)
+	}
+	return k, nil
+}
+
+// keep looks after the campaign until it is over or ctx ends; then it drains.
+func (k *keeper) keep(ctx context.Context) {
+	defer k.unserve()
+	for {
+		look, over := k.look(ctx)
+		if over {
+			return
+		}
+		t := time.NewTimer(look)
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			return
+		case <-k.nudged:
+			t.Stop()
+		case <-t.C:
+		}
+	}
+}
+
+// look does what the campaign needs now. It returns when to look again, and whether the campaign is over.
+func (k *keeper) look(ctx context.Context) (time.Duration, bool) {
+	if k.lane == nil {
+		return idleLook, k.gone(ctx)
+	}
+	s, err := k.ledger.Status(ctx, k.campaign.ID)
+	if err != nil {
+		if ctx.Err() == nil {
+			k.log.WarnContext(ctx, "campaign not looked at", "err", err)
+		}
+		return runningLook, false
+	}
+	switch s.Control.State {
+	case ledger.Running:
+		err = k.run(ctx, s)
+	case ledger.Paused:
+		k.unserve()
+		err = k.wait(ctx, s)
+	case ledger.Scheduled:
+		err = k.schedule(ctx)
+	case ledger.Finished, ledger.Cancelled:
+		k.unserve()
+		over, endErr := k.end(ctx, s)
+		if over {
+			return 0, true
+		}
+		err = endErr
+	}
+	if err != nil && ctx.Err() == nil {
+		k.log.WarnContext(ctx, "campaign not served fully", "state", s.Control.State, "err", err)
+	}
+	if s.Control.State == ledger.Running {
+		return runningLook, false
+	}
+	return idleLook, false
+}
+
+// gone reports whether a campaign of another worker's account is over.
+func (k *keeper) gone(ctx context.Context) bool {
+	c, err := k.ledger.Control(ctx, k.campaign.ID)
+	return err == nil && (c.State == ledger.Finished || c.State == ledger.Cancelled)
+}
+
+// run governs, sweeps, feeds and serves a running campaign.
+func (k *keeper) run(ctx context.Context, s ledger.Status) error {
+	queue := k.inspect(s)
+	pause, err := k.obstacle(ctx, queue)
+	if err != nil {
+		return err
+	}
+	if pause.Verb != "" {
+		k.unserve()
+		_, _, err := k.ledger.Steer(ctx, k.campaign.ID, pause)
+		return err
+	}
+	k.live.running()
+	if err := k.sweep(ctx); err != nil {
+		return err
+	}
+	if s.Counts.Open() == 0 {
+		_, _, err := k.ledger.Steer(ctx, k.campaign.ID, ledger.Steering{Verb: ledger.Finish})
+		return err
+	}
+	if k.server == nil {
+		if k.server, err = k.worker.serve(k.campaign, k.lane, &k.live); err != nil {
+			return err
+		}
+	}
+	return k.feed(ctx, s, queue)
+}
+
+// obstacle says why a running campaign must pause, if it must, and otherwise tells CLAIM until when it may go on.
+func (k *keeper) obstacle(ctx context.Context, q queueState) (ledger.Steering, error) {
+	account, err := k.ledger.Account(ctx, k.campaign.Account)
+	if err != nil {
+		return ledger.Steering{}, err
+	}
+	if account.Closed {
+		return ledger.Steering{Verb: ledger.Pause, Reason: account.Reason, Detail: account.Detail}, nil
+	}
+	closing, opens := k.hours(time.Now())
+	if len(closing) == 0 {
+		detail := "opens " + opens.Format(time.RFC3339)
+		return ledger.Steering{Verb: ledger.Pause, Reason: reasonWindow, Detail: detail}, nil
+	}
+	if k.watch.pausedElsewhere(q.paused) {
+		return ledger.Steering{Verb: ledger.Pause, Reason: reasonAsynqmon, Detail: "paused in the queue dashboard"}, nil
+	}
+	return ledger.Steering{}, k.ledger.OpenUntil(ctx, k.campaign.ID, closing)
+}
+
+// openStretch bounds how long a country stays open without a worker looking: rules may change.
+const openStretch = 10 * time.Minute
+
+// hours says until when each country of the campaign may be contacted, and, when none may, when the first opens.
+func (k *keeper) hours(now time.Time) (closing map[string]time.Time, opens time.Time) {
+	stretch := now.Add(openStretch)
+	if k.campaign.AnyHour {
+		return map[string]time.Time{"*": stretch}, time.Time{}
+	}
+	closing = make(map[string]time.Time)
+	for _, country := range k.campaign.Countries {
+		open, change := campaign.Hours(country, campaign.Purpose(k.campaign.Purpose)).Open(now)
+		switch {
+		case open && (change.IsZero() || change.After(stretch)):
+			closing[country] = stretch
+		case open:
+			closing[country] = change
+		case opens.IsZero() || change.Before(opens):
+			opens = change
+		}
+	}
+	return closing, opens
+}
+
+// wait keeps a paused campaign as it is, and resumes it when the reason of a machine's pause is gone.
+func (k *keeper) wait(ctx context.Context, s ledger.Status) error {
+	if err := k.sweep(ctx); err != nil {
+		return err
+	}
+	if s.Counts.Open() == 0 {
+		_, _, err := k.ledger.Steer(ctx, k.campaign.ID, ledger.Steering{Verb: ledger.Finish})
+		return err
+	}
+	queuePaused := k.inspect(s).paused
+	if s.Control.Reason == reasonAsynqmon && !s.Control.ByPerson {
+		if queuePaused {
+			return nil
+		}
+		return k.resume(ctx, reasonAsynqmon)
+	}
+	gone, err := k.reasonGone(ctx, s.Control)
+	if err != nil {
+		return err
+	}
+	if gone {
+		return k.resume(ctx, s.Control.Reason)
+	}
+	if queuePaused || time.Since(s.Control.Since) < 2*time.Second {
+		return nil
+	}
+	return k.assertPause(ctx)
+}
+
+// assertPause shows the ledger's pause in the queue dashboard. Somebody may be resuming at this very moment, so it looks
+// once more afterwards.
+func (k *keeper) assertPause(ctx context.Context) error {
+	if err := k.queue.PauseQueue(k.campaign.ID); err != nil {
+		return nil //nolint:nilerr // it is paused already, or has no queue yet
+	}
+	now, err := k.ledger.Control(ctx, k.campaign.ID)
+	if err == nil && now.State == ledger.Running {
+		_ = k.queue.UnpauseQueue(k.campaign.ID) // an error means that it is not paused
+	}
+	return err
+}
+
+// reasonGone says whether what paused the campaign is over. A person's pause never is.
+func (k *keeper) reasonGone(ctx context.Context, c ledger.Control) (bool, error) {
+	if c.ByPerson {
+		return false, nil
+	}
+	switch c.Reason {
+	case reasonWindow:
+		closing, _ := k.hours(time.Now())
+		return len(closing) > 0, nil
+	case closeAccount, closeBalance:
+		a, err := k.ledger.Account(ctx, k.campaign.Account)
+		if err != nil || !a.Closed {
+			return err == nil, err
+		}
+		return k.reopened(ctx, a)
+	}
+	return false, nil
+}
+
+func (k *keeper) resume(ctx context.Context, reason string) error {
+	return k.worker.operator.resume(ctx, k.campaign.ID, ledger.Steering{Verb: ledger.Resume, Reason: reason})
+}
+
+// schedule starts a campaign whose time has come.
+func (k *keeper) schedule(ctx context.Context) error {
+	if time.Now().Before(k.campaign.At) {
+		return nil
+	}
+	_, _, err := k.ledger.Steer(ctx, k.campaign.ID, ledger.Steering{Verb: ledger.Start})
+	return err
+}
+
+// end clears up after a campaign that is over: no hint of a cancelled one stays, and no claim is left without a result.
+func (k *keeper) end(ctx context.Context, s ledger.Status) (bool, error) {
+	if err := k.sweep(ctx); err != nil {
+		return false, err
+	}
+	if s.Control.State == ledger.Cancelled {
+		if err := k.clear(); err != nil {
+			return false, err
+		}
+		if s.Counts[ledger.Sending] > 0 {
+			return false, nil
+		}
+	}
+	_ = k.queue.UnpauseQueue(k.campaign.ID) // an error means that it is not paused
+	return true, k.ledger.Retire(ctx, k.campaign.ID)
+}
+
+// clear takes the hints of a cancelled campaign out of its queue.
+func (k *keeper) clear() error {
+	for _, remove := range []func(string) (int, error){
+		k.queue.DeleteAllPendingTasks, k.queue.DeleteAllScheduledTasks, k.queue.DeleteAllRetryTasks,
+	} {
+		if _, err := remove(k.campaign.ID); err != nil && !errors.Is(err, asynq.ErrQueueNotFound) {
+			return err
+		}
+	}
+	return nil
+}
+
+// sweep puts claims that outlived their deadline in doubt.
+func (k *keeper) sweep(ctx context.Context) error {
+	rows, err := k.ledger.Overdue(ctx, k.campaign.ID, sweepBatch)
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		if _, err := k.ledger.Expire(ctx, k.campaign.ID, row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (k *keeper) unserve() {
+	k.live.stopped()
+	if k.server != nil {
+		k.server.close()
+		k.server = nil
+	}
+}

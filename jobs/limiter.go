@@ -1,0 +1,169 @@
+package jobs
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"golang.org/x/time/rate"
+)
+
+//go:embed limiter.lua
+var reserveLua string
+
+//go:embed slow.lua
+var slowLua string
+
+var (
+	reserveScript = redis.NewScript(reserveLua)
+	slowScript    = redis.NewScript(slowLua)
+)
+
+const (
+	slotAhead = 250 * time.Millisecond // how far ahead of now a slot may be leased
+	slotBlock = 50 * time.Millisecond  // how much of the rate is leased at once
+	slotStale = 250 * time.Millisecond // a slot missed by more is dropped: catching up would bunch sends
+)
+
+// Limiter shares one rate among all processes: time slots are leased from Redis in small blocks and kept by this process,
+// which sends one message in each. A process that stalls or dies loses its slots; nobody ever sends outside one.
+type Limiter struct {
+	rdb   redis.UniversalClient
+	key   string
+	rate  float64
+	burst int
+	pace  *rate.Limiter // the second barrier: late slots of this process never bunch
+
+	mu      sync.Mutex
+	slots   []time.Time // leased and not taken yet, ascending
+	waiting int         // callers in Take, so that a block is no larger than what is wanted
+	lease   chan struct{}
+}
+
+// NewLimiter shares `perSecond` messages a second, of which up to burst may be back to back, among all processes that use
+// the same name.
+func NewLimiter(rdb redis.UniversalClient, name string, perSecond float64, burst int) *Limiter {
+	burst = max(burst, 1)
+	return &Limiter{
+		rdb: rdb, key: "pregon:rate:" + name, rate: perSecond, burst: burst,
+		pace: rate.NewLimiter(rate.Limit(perSecond), burst), lease: make(chan struct{}, 1),
+	}
+}
+
+// Take leases the next slot, which may lie a little ahead: the caller prepares its message and then calls Pace.
+func (l *Limiter) Take(ctx context.Context) (time.Time, error) {
+	l.mu.Lock()
+	l.waiting++
+	l.mu.Unlock()
+	defer func() {
+		l.mu.Lock()
+		l.waiting--
+		l.mu.Unlock()
+	}()
+	for {
+		if slot, ok := l.next(); ok {
+			return slot, nil
+		}
+		select {
+		case <-ctx.Done():
+			return time.Time{}, ctx.Err()
+		case l.lease <- struct{}{}: // one caller leases for all
+		}
+		wait, err := l.fill(ctx)
+		<-l.lease
+		if err != nil {
+			return time.Time{}, err
+		}
+		if wait > 0 && !sleep(ctx, wait) {
+			return time.Time{}, ctx.Err()
+		}
+	}
+}
+
+// next takes a leased slot that is still good.
+func (l *Limiter) next() (time.Time, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for len(l.slots) > 0 {
+		slot := l.slots[0]
+		l.slots = l.slots[1:]
+		if time.Since(slot) <= slotStale {
+			return slot, true
+		}
+	}
+	return time.Time{}, false
+}
+
+// Return gives a slot back that was not used.
+func (l *Limiter) Return(slot time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.slots = append([]time.Time{slot}, l.slots...)
+}
+
+// fill leases a block, unless another caller just did. It returns how long to wait when every slot near enough is taken.
+func (l *Limiter) fill(ctx context.Context) (time.Duration, error) {
+	l.mu.Lock()
+	wanted, have := l.waiting, len(l.slots)
+	l.mu.Unlock()
+	if have > 0 {
+		return 0, nil
+	}
+	block := int(math.Ceil(l.rate * slotBlock.Seconds()))
+	want := max(1, min(wanted, block))
+	reply, err := reserveScript.Run(ctx, l.rdb, []string{l.key}, l.rate, l.burst, want, slotAhead.Microseconds()).
+		Int64Slice()
+	if err != nil {
+		return 0, fmt.Errorf("reserve slots: %w", err)
+	}
+	if len(reply) != 3 {
+		return 0, fmt.Errorf("reserve slots: script answered %d numbers", len(reply))
+	}
+	given, offset := reply[0], time.Duration(reply[1])*time.Microsecond
+	if given == 0 {
+		return offset, nil
+	}
+	// Redis's clock is only used for distances: the first slot lies `offset` from the moment of its answer.
+	first, interval := time.Now().Add(offset), time.Duration(reply[2])*time.Microsecond
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range given {
+		l.slots = append(l.slots, first.Add(time.Duration(i)*interval))
+	}
+	return 0, nil
+}
+
+// Pace waits for the slot. It reports false when the slot was missed or ctx ended: then nothing may be sent in it.
+func (l *Limiter) Pace(ctx context.Context, slot time.Time) bool {
+	if wait := time.Until(slot); wait > 0 && !sleep(ctx, wait) {
+		return false
+	}
+	if time.Since(slot) > slotStale {
+		return false
+	}
+	return l.pace.Wait(ctx) == nil && time.Since(slot) <= 2*slotStale
+}
+
+// Slow halves the rate for all processes after the provider said "too fast". It grows back within a minute.
+func (l *Limiter) Slow(ctx context.Context) error {
+	if err := slowScript.Run(ctx, l.rdb, []string{l.key}).Err(); err != nil {
+		return fmt.Errorf("slow down: %w", err)
+	}
+	return nil
+}
+
+// sleep waits and reports false when ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}
