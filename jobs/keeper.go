@@ -37,7 +37,12 @@ const (
 
 var errForeign = errors.New("this worker does not have the campaign's account")
 
+// newKeeper returns nil for a draft: until it is launched, its rules may change.
 func (w *Worker) newKeeper(ctx context.Context, id string) (*keeper, error) {
+	control, err := w.cfg.Ledger.Control(ctx, id)
+	if err != nil || control.State == ledger.Draft {
+		return nil, err
+	}
 	c, err := w.cfg.Ledger.Campaign(ctx, id)
 	if err != nil {
 		return nil, err

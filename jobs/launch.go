@@ -123,7 +123,7 @@ var ErrChanged = errors.New("the file changed while it was being read")
 // Launch writes a checked file as a campaign and starts it. Killed at any point, the same call finishes the same campaign;
 // repeated, it finds the campaign and starts nothing.
 func (o *Operator) Launch(ctx context.Context, launch Launch, f *campaign.File, report campaign.Report) (Launched, error) {
-	id, existing, err := o.identify(ctx, launch)
+	id, existing, err := o.identify(ctx, launch, report.Hash)
 	if err != nil {
 		return Launched{}, err
 	}
@@ -131,14 +131,21 @@ func (o *Operator) Launch(ctx context.Context, launch Launch, f *campaign.File, 
 		control, err := o.ledger.Control(ctx, id)
 		return Launched{Campaign: id, State: control.State, Existing: true}, err
 	}
-	if err := o.write(ctx, id, launch, f, report); err != nil {
+	definition := ledger.Campaign{
+		ID: id, Name: launch.Name, Account: launch.Account, Template: launch.Template.ID,
+		Purpose: string(launch.Purpose), AnyHour: launch.AnyHour, Rate: launch.Rate, File: launch.File,
+		Content: report.Hash, Countries: report.Countries, Rows: report.Rows, Valid: report.Valid,
+		Invalid: report.Invalid, Skipped: report.Skipped, LastRow: report.LastRow, At: launch.At,
+		CreatedAt: time.Now().UTC(), LaunchedBy: launch.By,
+	}
+	if err := o.write(ctx, definition, f); err != nil {
 		return Launched{}, fmt.Errorf("launch %s: %w", id, err)
 	}
 	same, err := o.ledger.SameContent(ctx, report.Hash, id)
 	if err != nil {
 		return Launched{}, err
 	}
-	state, err := o.ledger.Commit(ctx, id)
+	state, err := o.ledger.Commit(ctx, definition)
 	if err != nil {
 		return Launched{}, err
 	}
@@ -146,15 +153,9 @@ func (o *Operator) Launch(ctx context.Context, launch Launch, f *campaign.File, 
 	return Launched{Campaign: id, State: state, Same: same}, nil
 }
 
-// write stores the definition and the pages. The file is read a second time, and must say the same as at its check.
-func (o *Operator) write(ctx context.Context, id string, launch Launch, f *campaign.File, report campaign.Report) error {
-	w, err := o.ledger.Create(ctx, ledger.Campaign{
-		ID: id, Name: launch.Name, Account: launch.Account, Template: launch.Template.ID,
-		Purpose: string(launch.Purpose), AnyHour: launch.AnyHour, Rate: launch.Rate, File: launch.File,
-		Content: report.Hash, Countries: report.Countries, Rows: report.Rows, Valid: report.Valid,
-		Invalid: report.Invalid, Skipped: report.Skipped, LastRow: report.LastRow, At: launch.At, CreatedAt: time.Now().UTC(),
-		LaunchedBy: launch.By,
-	})
+// write stores the draft and its pages. The file is read a second time, and must say the same as at its check.
+func (o *Operator) write(ctx context.Context, c ledger.Campaign, f *campaign.File) error {
+	w, err := o.ledger.Create(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -162,7 +163,7 @@ func (o *Operator) write(ctx context.Context, id string, launch Launch, f *campa
 	if err != nil {
 		return err
 	}
-	if again.Hash != report.Hash {
+	if again.Hash != c.Content {
 		return ErrChanged
 	}
 	_, _, err = w.Close(ctx)
@@ -188,8 +189,9 @@ var kinds = map[campaign.Status]ledger.Kind{
 }
 
 // identify names the campaign that a launch means. Without Again it is always the same one; with Again it is the first
-// that was not launched yet, so that a launch killed half-way is finished and not doubled.
-func (o *Operator) identify(ctx context.Context, launch Launch) (id string, existing bool, err error) {
+// that was not launched yet, so that a launch killed half-way is finished and not doubled. A draft whose rows were read
+// otherwise, by an older version of this program, is left behind: it never sent anything and never will.
+func (o *Operator) identify(ctx context.Context, launch Launch, content string) (id string, existing bool, err error) {
 	sum := sha256.Sum256([]byte(strings.Join(
 		[]string{launch.Account, launch.Template.ID, launch.Mapping, launch.FileHash}, "\x00")))
 	base := slug(launch.Name) + "-" + hex.EncodeToString(sum[:4])
@@ -202,11 +204,18 @@ func (o *Operator) identify(ctx context.Context, launch Launch) (id string, exis
 		if err != nil {
 			return "", false, err
 		}
-		switch {
-		case control.State == ledger.Draft:
-			return id, false, nil
-		case !launch.Again:
+		if control.State != ledger.Draft {
+			if launch.Again {
+				continue
+			}
 			return id, true, nil
+		}
+		draft, err := o.ledger.Campaign(ctx, id)
+		switch {
+		case errors.Is(err, ledger.ErrNoCampaign) || (err == nil && draft.Content == content):
+			return id, false, nil
+		case err != nil:
+			return "", false, err
 		}
 	}
 }

@@ -56,6 +56,7 @@ type sender struct {
 	log      *slog.Logger
 
 	background *sync.WaitGroup // releases that go on after their hint
+	giveUp     context.Context // ends when the process cannot wait for them any longer
 }
 
 // liveness is what this worker last saw of the campaign: the gate trusts it for a few seconds only.
@@ -108,7 +109,7 @@ func (s *sender) attempt(ctx context.Context, h hint, row *ledger.Row) error {
 	}
 	claimed := time.Now()
 	if !s.paced(slot, claimed) {
-		s.release(ctx, claim)
+		s.release(claim)
 		return paused("slot missed")
 	}
 	receipt, sendErr := s.lane.Provider.Send(context.WithoutCancel(ctx), s.message(row, claim, claimed))
@@ -155,14 +156,14 @@ func (s *sender) claim(ctx context.Context, ticket ledger.Claim, country string)
 			return ticket, err
 		}
 	}
-	s.release(ctx, ticket)
+	s.release(ticket)
 	return ticket, err
 }
 
 // release gives a claim back that sent nothing, in the background until Redis has it or the claim is over anyway.
-func (s *sender) release(ctx context.Context, claim ledger.Claim) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), claimTime)
+func (s *sender) release(claim ledger.Claim) {
 	s.background.Go(func() {
+		ctx, cancel := context.WithTimeout(s.giveUp, claimTime)
 		defer cancel()
 		for {
 			_, err := s.ledger.Release(ctx, claim)
@@ -215,7 +216,7 @@ func (a Account) lowBalance() float64 {
 // finish records what came of a claim and tells those concerned.
 func (s *sender) finish(ctx context.Context, claim ledger.Claim, v verdict) error {
 	if v.release {
-		s.release(ctx, claim)
+		s.release(claim)
 		return paused(v.note)
 	}
 	s.react(ctx, v)

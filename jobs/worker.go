@@ -127,6 +127,8 @@ func (c *crew) muster(ctx context.Context) {
 		k, err := c.worker.newKeeper(ctx, id)
 		if err != nil {
 			c.worker.log.WarnContext(ctx, "campaign not taken up", "campaign", id, "err", err)
+		}
+		if k == nil {
 			continue
 		}
 		c.mu.Lock()
@@ -160,9 +162,10 @@ func (c *crew) dismiss() { c.wg.Wait() }
 
 // server runs the sends of one campaign on this worker.
 type server struct {
-	asynq *asynq.Server
-	stop  context.CancelFunc
-	wg    *sync.WaitGroup
+	asynq  *asynq.Server
+	stop   context.CancelFunc
+	giveUp context.CancelFunc
+	wg     *sync.WaitGroup // releases
 }
 
 // Dispatch intervals: short enough that people see their campaign move, long enough that an idle one costs little.
@@ -174,10 +177,12 @@ const (
 
 func (w *Worker) serve(c *ledger.Campaign, l *lane, live *liveness) (*server, error) {
 	stop, cancel := context.WithCancel(context.Background())
+	patience, giveUp := context.WithCancel(context.Background())
 	wg := new(sync.WaitGroup)
 	s := &sender{
 		ledger: w.cfg.Ledger, lane: l, campaign: c, inFlight: w.inFlight, stop: stop, live: live,
 		pages: newPageCache(w.cfg.Ledger, c.ID), log: w.log, background: wg,
+		giveUp: patience,
 	}
 	perSecond := l.Rate
 	if c.Rate > 0 {
@@ -199,14 +204,22 @@ func (w *Worker) serve(c *ledger.Campaign, l *lane, live *liveness) (*server, er
 	})
 	if err := srv.Start(s); err != nil {
 		cancel()
+		giveUp()
 		return nil, fmt.Errorf("start server of campaign %s: %w", c.ID, err)
 	}
-	return &server{asynq: srv, stop: cancel, wg: wg}, nil
+	return &server{asynq: srv, stop: cancel, giveUp: giveUp, wg: wg}, nil
 }
+
+// releasePatience is how long a closing server waits for claims to be given back to a Redis that does not answer. A claim
+// that is not given back ends in doubt.
+const releasePatience = 5 * time.Second
 
 // close lets go of the campaign: nothing new starts, what is in flight is waited for.
 func (s *server) close() {
 	s.stop()
 	s.asynq.Shutdown()
+	patience := time.AfterFunc(releasePatience, s.giveUp)
 	s.wg.Wait()
+	patience.Stop()
+	s.giveUp()
 }

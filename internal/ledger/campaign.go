@@ -61,22 +61,22 @@ type Control struct {
 	FedRows    int // valid rows among them
 }
 
-// Create writes the definition and the key of a campaign and makes it known as a draft. Repeating it with the same
-// definition finds the first; another definition under the same id is ErrConflict.
+// Create writes the key of a campaign and its definition as a draft, and makes it known. Nothing is sent of a draft: until
+// Commit another launch may replace its rules, but not its rows, whose pages may be there already (ErrConflict).
 func (l *Ledger) Create(ctx context.Context, c Campaign) (*Writer, error) {
+	stored, err := l.Campaign(ctx, c.ID)
+	if err != nil && !errors.Is(err, ErrNoCampaign) {
+		return nil, err
+	}
+	if stored != nil && (stored.Content != c.Content || stored.Rows != c.Rows) {
+		return nil, fmt.Errorf("campaign %s: %w", c.ID, ErrConflict)
+	}
 	text, err := json.Marshal(c)
 	if err != nil {
 		return nil, fmt.Errorf("encode campaign %s: %w", c.ID, err)
 	}
-	if err := l.rdb.SetNX(ctx, campaignKey(c.ID, "campaign"), text, 0).Err(); err != nil {
+	if err := l.rdb.Set(ctx, campaignKey(c.ID, "draft"), text, 0).Err(); err != nil {
 		return nil, fmt.Errorf("store campaign %s: %w", c.ID, err)
-	}
-	stored, err := l.Campaign(ctx, c.ID)
-	if err != nil {
-		return nil, err
-	}
-	if stored.Content != c.Content || stored.Rows != c.Rows || stored.Valid != c.Valid {
-		return nil, fmt.Errorf("campaign %s: %w", c.ID, ErrConflict)
 	}
 	box, err := l.keys.create(ctx, l.rdb, c.ID)
 	if err != nil {
@@ -84,7 +84,7 @@ func (l *Ledger) Create(ctx context.Context, c Campaign) (*Writer, error) {
 	}
 	// Known before it is committed: a launch killed after the commit is still found by the workers.
 	_, err = l.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		p.ZAddNX(ctx, campaignsKey, redis.Z{Score: float64(stored.CreatedAt.UnixMilli()), Member: c.ID})
+		p.ZAddNX(ctx, campaignsKey, redis.Z{Score: float64(c.CreatedAt.UnixMilli()), Member: c.ID})
 		p.SAdd(ctx, activeKey, c.ID)
 		return nil
 	})
@@ -95,46 +95,54 @@ func (l *Ledger) Create(ctx context.Context, c Campaign) (*Writer, error) {
 }
 
 // Commit launches a campaign whose pages are all written. It happens once; a repetition returns the state found.
-func (l *Ledger) Commit(ctx context.Context, campaign string) (State, error) {
-	c, err := l.Campaign(ctx, campaign)
-	if err != nil {
-		return "", err
-	}
+func (l *Ledger) Commit(ctx context.Context, c Campaign) (State, error) {
 	state := Running
 	if !c.At.IsZero() {
 		state = Scheduled
 	}
-	keys := []string{campaignKey(campaign, "control"), campaignKey(campaign, "counts")}
-	got, err := commitScript.Run(ctx, l.rdb, keys, string(state), c.Valid, c.Invalid, c.Skipped, 1).Text()
+	text, err := json.Marshal(c)
 	if err != nil {
-		return "", fmt.Errorf("commit campaign %s: %w", campaign, err)
+		return "", fmt.Errorf("encode campaign %s: %w", c.ID, err)
 	}
-	l.nudge(ctx, campaign)
+	keys := []string{
+		campaignKey(c.ID, "control"), campaignKey(c.ID, "counts"), campaignKey(c.ID, "campaign"), campaignKey(c.ID, "draft"),
+	}
+	got, err := commitScript.Run(ctx, l.rdb, keys, string(state), c.Valid, c.Invalid, c.Skipped, text).Text()
+	if err != nil {
+		return "", fmt.Errorf("commit campaign %s: %w", c.ID, err)
+	}
+	l.nudge(ctx, c.ID)
 	return State(got), nil
 }
 
-// Campaign reads a definition.
+// Campaign reads a definition: of a launched campaign, which never changes, or of a draft.
 func (l *Ledger) Campaign(ctx context.Context, id string) (*Campaign, error) {
 	l.mu.Lock()
-	c := l.definitions[id]
+	known := l.definitions[id]
 	l.mu.Unlock()
-	if c != nil {
-		return c, nil
+	if known != nil {
+		return known, nil
 	}
-	text, err := l.rdb.Get(ctx, campaignKey(id, "campaign")).Bytes()
-	if errors.Is(err, redis.Nil) {
-		return nil, fmt.Errorf("campaign %s: %w", id, ErrNoCampaign)
-	}
+	texts, err := l.rdb.MGet(ctx, campaignKey(id, "campaign"), campaignKey(id, "draft")).Result()
 	if err != nil {
 		return nil, fmt.Errorf("read campaign %s: %w", id, err)
 	}
-	c = new(Campaign)
-	if err := json.Unmarshal(text, c); err != nil {
+	text, launched := texts[0].(string)
+	if !launched {
+		var draft bool
+		if text, draft = texts[1].(string); !draft {
+			return nil, fmt.Errorf("campaign %s: %w", id, ErrNoCampaign)
+		}
+	}
+	c := new(Campaign)
+	if err := json.Unmarshal([]byte(text), c); err != nil {
 		return nil, fmt.Errorf("decode campaign %s: %w", id, ErrCorrupt)
 	}
-	l.mu.Lock()
-	l.definitions[id] = c
-	l.mu.Unlock()
+	if launched {
+		l.mu.Lock()
+		l.definitions[id] = c
+		l.mu.Unlock()
+	}
 	return c, nil
 }
 

@@ -51,7 +51,7 @@ func TestALaunchKilledAnywhereIsFinishedByTheNext(t *testing.T) {
 			}
 		}
 		launch(t, l, "c1", n)
-		if state, err := l.Commit(ctx, "c1"); err != nil || state != ledger.Running {
+		if state, err := l.Commit(ctx, definition("c1", n)); err != nil || state != ledger.Running {
 			t.Errorf("commit again: %v %v", state, err)
 		}
 	})
@@ -81,6 +81,64 @@ func TestALaunchThatWasCutIsCompleteAfterwards(t *testing.T) {
 		}
 		if seen != n+2 {
 			t.Errorf("%d rows, want %d", seen, n+2)
+		}
+	})
+}
+
+func TestALaunchMayChangeTheRulesOfADraftOnly(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		l := newLedger(t, rdb)
+		given := definition("c1", 3)
+		given.AnyHour = true
+		if _, err := load(l, given, file(3)); err != nil { // killed before its commit
+			t.Fatal(err)
+		}
+		launch(t, l, "c1", 3)
+		for _, reader := range []*ledger.Ledger{l, newLedger(t, rdb)} {
+			if c, err := reader.Campaign(ctx, "c1"); err != nil || c.AnyHour {
+				t.Errorf("the campaign runs with the rules of the launch that was given up: %+v %v", c, err)
+			}
+		}
+		if _, err := l.Commit(ctx, given); err != nil {
+			t.Fatal(err)
+		}
+		if c, err := newLedger(t, rdb).Campaign(ctx, "c1"); err != nil || c.AnyHour {
+			t.Errorf("a later commit changed the rules: %+v %v", c, err)
+		}
+	})
+}
+
+func TestARowThatOpensAgainWakesAFinishedCampaign(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		l := newLedger(t, rdb)
+		launch(t, l, "c1", 1)
+		late, err := l.Claim(ctx, ledger.NewClaim("c1", 2), "CO", 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ok, err := l.Expire(ctx, "c1", 2); err != nil || !ok {
+			t.Fatalf("expire: %v %v", ok, err)
+		}
+		steer(t, l, ledger.Steering{Verb: ledger.Finish}, ledger.Finished, true)
+		if err := l.Retire(ctx, "c1"); err != nil {
+			t.Fatal(err)
+		}
+		// The worker was only asleep, and its message provably never left.
+		if err := l.Settle(ctx, late, ledger.Outcome{State: ledger.Waiting, Code: "no_connection"}); err != nil {
+			t.Fatal(err)
+		}
+		c, err := l.Control(ctx, "c1")
+		if err != nil || c.State != ledger.Running || !c.FinishedAt.IsZero() {
+			t.Errorf("control: %+v %v", c, err)
+		}
+		active, err := l.Active(ctx)
+		if err != nil || !slices.Contains(active, "c1") {
+			t.Errorf("active: %v %v", active, err)
+		}
+		if next := claim(t, l, "c1", 2); next.Verdict != ledger.Go {
+			t.Errorf("claim: %+v", next)
 		}
 	})
 }

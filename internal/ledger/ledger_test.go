@@ -55,7 +55,7 @@ func launch(t testing.TB, l *ledger.Ledger, id string, n int) {
 	if _, err := load(l, definition(id, n), file(n)); err != nil {
 		t.Fatal(err)
 	}
-	if state, err := l.Commit(ctx, id); err != nil || state != ledger.Running {
+	if state, err := l.Commit(ctx, definition(id, n)); err != nil || state != ledger.Running {
 		t.Fatalf("commit: %v %v", state, err)
 	}
 	open(t, l, id, farAway)
@@ -277,7 +277,7 @@ func TestClaimRefusesUnlessTheCampaignRunsAndTheCountryIsOpen(t *testing.T) {
 		if c := claim(t, l, "c1", 2); c.Verdict != ledger.Closed || c.Control != ledger.Draft {
 			t.Errorf("claim in a draft: %+v", c)
 		}
-		if _, err := l.Commit(ctx, "c1"); err != nil {
+		if _, err := l.Commit(ctx, definition("c1", 2)); err != nil {
 			t.Fatal(err)
 		}
 		if c := claim(t, l, "c1", 2); c.Verdict != ledger.Window {

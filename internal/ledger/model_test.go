@@ -49,7 +49,7 @@ func newModel(t *rapid.T, l *ledger.Ledger) *model {
 	if _, err := load(l, definition(m.id, modelRows), file(modelRows)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := l.Commit(ctx, m.id); err != nil {
+	if _, err := l.Commit(ctx, definition(m.id, modelRows)); err != nil {
 		t.Fatal(err)
 	}
 	if err := l.OpenUntil(ctx, m.id, map[string]time.Time{"CO": time.Now().Add(farAway)}); err != nil {
@@ -171,6 +171,9 @@ func (m *model) settle(t *rapid.T) {
 		r.state, r.code, r.due = o.State, o.Code, o.After == 0
 		if o.Tried {
 			r.tries++
+		}
+		if m.state == ledger.Finished && (o.State == ledger.Waiting || o.State == ledger.Queued) {
+			m.state, m.person, m.reason = ledger.Running, false, ""
 		}
 	}
 	err := m.ledger.Settle(ctx, c, o)

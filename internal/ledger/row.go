@@ -220,6 +220,12 @@ func (l *Ledger) Settle(ctx context.Context, c Claim, o Outcome) error {
 	if o.Tried {
 		tries = 1
 	}
+	if o.State == Waiting || o.State == Queued {
+		// The campaign may have finished with this row in doubt: then it runs again, and a worker must look at it.
+		if err := l.Activate(ctx, c.Campaign); err != nil {
+			return err
+		}
+	}
 	a, err := words(settleScript.Run(ctx, l.rdb, rowKeys(c.Campaign, c.Row),
 		c.Row, c.Fence, letter, cleanCode(o.Code), o.After.Milliseconds(), tries, packID(o.MessageID)).Result())
 	if err != nil {

@@ -4,7 +4,7 @@
 --
 -- Invariants: only the attempt with this fence may write; a second settle with the same result changes nothing (SAME),
 -- so that a lost answer can be asked again; a definite result resolves in_doubt, in_doubt never replaces a definite one;
--- what was settled definitely is never settled otherwise.
+-- what was settled definitely is never settled otherwise; a finished campaign whose row is open again runs again.
 local row, fence, to, code = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
 local after, tries, ref = tonumber(ARGV[5]) or 0, tonumber(ARGV[6]) or 0, ARGV[7]
 local rec = read(row)
@@ -25,4 +25,8 @@ if to == 'w' then
   due = now + after
 end
 write(row, rec, changed(rec, { st = to, code = code, due = due, tries = rec.tries + tries, ref = ref }))
+if state == 'finished' and (to == 'q' or to == 'w') then
+  redis.call('HSET', CONTROL, 'state', 'running', 'reason', '', 'by', 'machine', 'since', clock[1])
+  redis.call('HDEL', CONTROL, 'finished')
+end
 return { 'SETTLED' }
