@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// ownCodes explains the Code constants, and the one status whose class depends on a header.
+// ownCodes explains the Code constants.
 var ownCodes = map[string]Meaning{
 	CodeGate: {Class: Unsent,
 		ES: "El envío se detuvo justo antes de salir. No hay nada que hacer: se intentará de nuevo.",
@@ -22,9 +22,6 @@ var ownCodes = map[string]Meaning{
 	CodeBadRequest: {Class: Unsent,
 		ES: "El mensaje no se pudo preparar y no salió. Avise a quien administra el sistema.",
 		EN: "The message could not be prepared and did not leave. Tell whoever runs the system."},
-	"http_503": {Class: Unknown,
-		ES: "El proveedor no estaba disponible. Se intentará de nuevo, salvo que la fila quede en duda: confirme antes.",
-		EN: "The provider was not available. It will be tried again, unless the row is in doubt: make sure first."},
 	CodeTimeout: {Class: Unknown,
 		ES: "El proveedor no respondió a tiempo y el mensaje pudo haber salido. Confirme con la persona antes de repetirlo.",
 		EN: "The provider did not answer in time and the message may have left. Ask the person before repeating it."},

@@ -50,9 +50,9 @@ func (e *Error) Error() string {
 // Unwrap gives what lies below.
 func (e *Error) Unwrap() error { return e.Err }
 
-// WithBalance decides an error that has AskBalance set: with more than low left, the account and not its balance is
-// the trouble, so the copy it returns is Blocked. A low or unreadable balance leaves it Broke, which is watched and ends
-// by itself. Other errors come back as they are.
+// WithBalance decides an error that has AskBalance set: with more than low left, the account and not its balance is the
+// trouble, so the copy it returns is Blocked. A low or unreadable balance leaves it Broke, which is watched and ends by
+// itself. Other errors come back as they are.
 func (e *Error) WithBalance(b Balance, low float64) *Error {
 	if !e.AskBalance {
 		return e

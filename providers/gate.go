@@ -9,8 +9,8 @@ import (
 	"sync/atomic"
 )
 
-// The states of a gatedBody. It leaves untouched and asking only once, by compare-and-swap, so that the transport, which
-// reads in a goroutine that may outlive the call, and the caller, who wants to know, always agree.
+// The states of a gatedBody. It leaves untouched and asking only once, by compare-and-swap, so that the transport,
+// which reads in a goroutine that may outlive the call, and the caller, who wants to know, always agree.
 const (
 	untouched  int32 = iota // nobody has read
 	asking                  // the gate is being asked
@@ -64,8 +64,8 @@ func (b *gatedBody) open() error {
 	}
 }
 
-// ask calls the gate. A panic in it counts as a refusal: it would happen in the transport's goroutine, where nobody else
-// could recover it, and end every other send of this process.
+// ask calls the gate. A panic in it counts as a refusal: it would happen in the transport's goroutine, where nobody
+// else could recover it, and end every other send of this process.
 func (b *gatedBody) ask() (err error) {
 	if b.gate == nil {
 		return nil

@@ -29,9 +29,9 @@ func RootCAs(pool *x509.CertPool) Option {
 }
 
 // NewHTTPClient is a client that never sends a POST twice by itself: HTTP/1 only, because an HTTP/2 server may make Go
-// repeat a request; no redirects, because a 307 repeats the body elsewhere; no cookies and no proxy from the environment.
-// Idle connections are dropped after 3 s, before the 5 s at which common servers close them: a request that meets such
-// a close is lost without a trace. There is no overall timeout: the context of each call has it.
+// repeat a request; no redirects, because a 307 repeats the body elsewhere; no cookies and no proxy from the
+// environment. Idle connections are dropped after 3 s, before the 5 s at which common servers close them: a request
+// that meets such a close is lost without a trace. There is no overall timeout: the context of each call has it.
 func NewHTTPClient(options ...Option) *http.Client {
 	var http1 http.Protocols
 	http1.SetHTTP1(true)

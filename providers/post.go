@@ -30,6 +30,9 @@ const (
 	CodeNoCode       = "no_code"       // Unknown: a well-formed answer without the code that would decide
 )
 
+// plainTransport serves clients without a transport of their own; Go's default one would speak HTTP/2.
+var plainTransport = NewHTTPClient().Transport
+
 // Request is one POST.
 type Request struct {
 	URL         string
@@ -77,7 +80,7 @@ func Post(ctx context.Context, c *http.Client, r Request) (Answer, *Error) {
 	}
 	transport := c.Transport
 	if transport == nil {
-		transport = http.DefaultTransport
+		transport = plainTransport
 	}
 	// The transport is called without its client: a client would put the address, which may hold a phone, into its
 	// errors, and fail on a redirect with a broken address instead of showing the answer.

@@ -38,7 +38,8 @@ func (m Message) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "message %s", m.Ref)
 }
 
-// Receipt is what a provider gives for a message that it accepted. Accepted is not delivered: that is for reports to say.
+// Receipt is what a provider gives for a message that it accepted. Accepted is not delivered: that is for reports to
+// say.
 type Receipt struct {
 	ID string    // the provider's message id; "" = accepted without one, so that no report can be matched
 	At time.Time // when the answer was read

@@ -10,8 +10,8 @@ import (
 // hiddenText is what a secret looks like everywhere but in Reveal.
 const hiddenText = "[hidden]"
 
-// Secret is a credential that does not show itself: not with any fmt verb, not in JSON, YAML, XML, text or logs. It reads
-// itself from text, so that environment and YAML decoders fill it. The zero value is the empty secret.
+// Secret is a credential that does not show itself: not with any fmt verb, not in JSON, YAML, XML, text or logs. It
+// reads itself from text, so that environment and YAML decoders fill it. The zero value is the empty secret.
 //
 // The text hangs behind a pointer because fmt does not call methods on unexported fields: printing a struct that keeps
 // a plain string type there would show it.

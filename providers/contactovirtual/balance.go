@@ -56,8 +56,8 @@ var (
 	plainAmount  = regexp.MustCompile(`^-?[0-9]+$`)
 	dotDecimal   = regexp.MustCompile(`^-?[0-9]+\.[0-9]+$`)
 	commaDecimal = regexp.MustCompile(`^-?[0-9]+,[0-9]+$`)
-	dotGroups    = regexp.MustCompile(`^-?[0-9]{1,3}(\.[0-9]{3})+(,[0-9]+)?$`)
-	commaGroups  = regexp.MustCompile(`^-?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?$`)
+	dotGroups    = regexp.MustCompile(`^-?[1-9][0-9]{0,2}(\.[0-9]{3})+(,[0-9]+)?$`)
+	commaGroups  = regexp.MustCompile(`^-?[1-9][0-9]{0,2}(,[0-9]{3})+(\.[0-9]+)?$`)
 	eitherWay    = regexp.MustCompile(`^-?[1-9][0-9]{0,2}\.[0-9]{3}$`)
 )
 

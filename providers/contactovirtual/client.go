@@ -1,6 +1,7 @@
 // Package contactovirtual sends WhatsApp templates through contacto-virtual, a reseller of Gupshup, and reads the
-// account's balance and templates. It follows the company's document "Documento para iniciar conversación WhatsApp desde
-// otros sistemas", called the contacto-virtual document here, and knows the codes that Gupshup and Meta pass through it.
+// account's balance and templates. It follows the company's document "Documento para iniciar conversación WhatsApp
+// desde otros sistemas", called the contacto-virtual document here, and knows the codes that Gupshup and Meta pass
+// through it.
 //
 // The API has no idempotency key and no look-up of a message: what may have left and was not answered stays in doubt.
 package contactovirtual

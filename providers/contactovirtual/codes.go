@@ -6,8 +6,8 @@ import (
 	"pregon/providers"
 )
 
-// table explains the codes of one endpoint. Codes are scoped: 4 is a bad number when sending and an empty list when asking
-// for templates. The comments quote the document where it names a code.
+// table explains the codes of one endpoint. Codes are scoped: 4 is a bad number when sending and an empty list when
+// asking for templates. The comments quote the document where it names a code.
 type table map[string]providers.Meaning
 
 // CodeRefunded is our own code for an answer that says "sending error, return balance" without naming the error: not
@@ -74,8 +74,8 @@ var (
 		EN: "The account has no chatbot or multiagent. Ask contacto-virtual's support to assign one."}
 )
 
-// Describe explains a code of Send to people. Codes of the document come first, then those of the gateways behind it, then our
-// own. 1008 has two meanings that only the provider's words tell apart; here it gets the document's.
+// Describe explains a code of Send to people. Codes of the document come first, then those of the gateways behind it,
+// then our own. 1008 has two meanings that only the provider's words tell apart; here it gets the document's.
 func (c *Client) Describe(code string) (providers.Meaning, bool) {
 	if meaning, ok := sendMeaning(code, "", true); ok {
 		return meaning, true
@@ -92,8 +92,8 @@ func (c *Client) DescribeReport(code, reason string) (providers.Meaning, bool) {
 	return reportMeaning(code, reason)
 }
 
-// sendMeaning looks a code up as part of an answer. Codes that are definite only in a report count if the answer says that
-// the message was refunded.
+// sendMeaning looks a code up as part of an answer. Codes that are definite only in a report count if the answer says
+// that the message was refunded.
 func sendMeaning(code, words string, refunded bool) (providers.Meaning, bool) {
 	if meaning, ok := sendCodes[code]; ok {
 		return meaning, true

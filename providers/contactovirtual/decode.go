@@ -9,8 +9,8 @@ import (
 	"unicode"
 )
 
-// The backend is PHP: the content type may say text/html, and a byte order mark, warnings or blanks may stand around the
-// JSON. A mistake here would be dear, since a refusal read into an accepted answer sends the message again, so
+// The backend is PHP: the content type may say text/html, and a byte order mark, warnings or blanks may stand around
+// the JSON. A mistake here would be dear, since a refusal read into an accepted answer sends the message again, so
 // whatever could be read in two ways is not read at all.
 var (
 	jsonStart = regexp.MustCompile(`\{\s*"|\[\s*\{`)
@@ -22,8 +22,8 @@ var (
 	errShape     = errors.New("the answer's JSON has another shape")
 )
 
-// findJSON gives the one JSON object or array of an answer. An HTML page is not searched: its scripts may hold JSON that
-// means something else. A value that begins and does not end is not searched for inner ones.
+// findJSON gives the one JSON object or array of an answer. An HTML page is not searched: its scripts may hold JSON
+// that means something else. A value that begins and does not end is not searched for inner ones.
 func findJSON(body []byte) (json.RawMessage, error) {
 	body = bytes.TrimSpace(bytes.TrimPrefix(bytes.TrimSpace(body), []byte("\uFEFF")))
 	if s := string(body); s == "{}" || s == "[]" {
@@ -110,8 +110,8 @@ func scalar(raw json.RawMessage) string {
 	return ""
 }
 
-// code is the answer's code without quotes and blanks: the document shows a number, and strings have been seen. null and
-// "" are no code; what is neither text nor number is kept as it stands, so that it is shown and never matches.
+// code is the answer's code without quotes and blanks: the document shows a number, and strings have been seen. null
+// and "" are no code; what is neither text nor number is kept as it stands, so that it is shown and never matches.
 func (o object) code() string {
 	raw := o["code"]
 	if s := scalar(raw); s != "" {
@@ -123,10 +123,15 @@ func (o object) code() string {
 	return string(raw)
 }
 
+// wordKeys is where prose has been seen, the most telling first.
+var wordKeys = []string{
+	"reason", "description", "descripcion", "descripción", "error", "message", "mensaje", "status",
+}
+
 // words is what the provider says in prose, each text once.
 func (o object) words() string {
 	var said []string
-	for _, key := range []string{"reason", "description", "descripcion", "descripción", "error", "message", "mensaje", "status"} {
+	for _, key := range wordKeys {
 		if s := o.text(key); s != "" && !strings.Contains(strings.Join(said, "; "), s) {
 			said = append(said, s)
 		}

@@ -8,10 +8,10 @@ import (
 
 const day = 24 * time.Hour
 
-// gatewayCodes is what WhatsApp's gateways say behind contacto-virtual, in an answer ("sending error, return balance") as
-// well as in a "failed" report. 1002 to 1011 are the document's second table of section 1, whose words are Gupshup's
-// (docs.gupshup.io, "Error and status messages"); the rest are Gupshup's and Meta's (Cloud API, "Error codes"), which pass
-// through.
+// gatewayCodes is what WhatsApp's gateways say behind contacto-virtual, in an answer ("sending error, return balance")
+// as well as in a "failed" report. 1002 to 1011 are the document's second table of section 1, whose words are Gupshup's
+// (docs.gupshup.io, "Error and status messages"); the rest are Gupshup's and Meta's (Cloud API, "Error codes"), which
+// pass through.
 var gatewayCodes = table{
 	// Gupshup: sender details mismatch.
 	"1001": {Class: providers.Blocked,

@@ -53,8 +53,8 @@ func messageID(s string) string {
 	return s
 }
 
-// innerCode finds the gateway's code in an answer whose own code does not tell: in a nested error, in a field of its own
-// or in the words.
+// innerCode finds the gateway's code in an answer whose own code does not tell: in a nested error, in a field of its
+// own or in the words.
 func innerCode(o object) string {
 	if nested, err := readObject(o["error"]); err == nil && listed(nested.code()) {
 		return nested.code()

@@ -240,7 +240,7 @@ func TestSendAsksTheServerFirst(t *testing.T) {
 // TestSendHasItsOwnBudget gives a context without end to a server that never answers.
 func TestSendHasItsOwnBudget(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		io.Copy(io.Discard, r.Body) // Only then does the server notice that the client has gone.
+		_, _ = io.Copy(io.Discard, r.Body) // Only then does the server notice that the client has gone.
 		<-r.Context().Done()
 	}))
 	defer server.Close()

@@ -18,8 +18,8 @@ var templateStatus = []struct{ key, status string }{
 	{"plantillarechazada", "rejected"},
 }
 
-// judgeTemplates reads the list of document section 3: an array of {nombre_plantilla, plantilla_aprobada, status}, where
-// an error is an object with a code. PHP writes a list with gaps as an object with the numbers as keys.
+// judgeTemplates reads the list of document section 3: an array of {nombre_plantilla, plantilla_aprobada, status},
+// where an error is an object with a code. PHP writes a list with gaps as an object with the numbers as keys.
 func judgeTemplates(a providers.Answer) ([]providers.Template, *providers.Error) {
 	raw, err := findJSON(a.Body)
 	if err != nil {

@@ -128,7 +128,7 @@ type outcome struct {
 func send(ctx context.Context, h Harness, root string, m providers.Message) (providers.Receipt, error, error) {
 	p, err := h.New(root)
 	if err != nil {
-		return providers.Receipt{}, nil, fmt.Errorf("New: %w", err)
+		return providers.Receipt{}, nil, fmt.Errorf("making the provider: %w", err)
 	}
 	return sendWith(ctx, h, p, m)
 }
