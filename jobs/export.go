@@ -29,6 +29,7 @@ const (
 type Export struct {
 	Account Account // explains the codes
 	Lang    string
+	Zone    *time.Location // of the dates; nil = this machine's
 }
 
 // Write writes all results in a format, row by row in constant memory.
@@ -67,7 +68,11 @@ func (x Export) Reason(r Result) string {
 func (x Export) cells(r Result) []string {
 	changed := ""
 	if r.ChangedAt != nil {
-		changed = r.ChangedAt.Local().Format(time.DateTime)
+		zone := x.Zone
+		if zone == nil {
+			zone = time.Local
+		}
+		changed = r.ChangedAt.In(zone).Format(time.DateTime)
 	}
 	cells := []string{
 		strconv.Itoa(r.Row), r.Phone, StateText(r.State, x.Lang), r.Code, x.Reason(r), r.MessageID,

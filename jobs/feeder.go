@@ -12,8 +12,8 @@ import (
 	"pregon/internal/ledger"
 )
 
-// How many hints a campaign keeps ahead: what a minute sends, within bounds. A usual campaign is all there, a huge one
-// never fills Redis.
+// How many hints a campaign keeps ahead: what a minute sends, within bounds. A usual campaign is all there, a huge
+// one never fills Redis.
 const (
 	hintsAhead   = time.Minute
 	hintsAtLeast = 500
@@ -22,8 +22,8 @@ const (
 	feedLease    = 5 * time.Second
 )
 
-// feeder puts the hints of one campaign into its queue, in the order of the file. It reads the records of each page and
-// hints open rows only, so that the first feeding and the one after lost hints are the same.
+// feeder puts the hints of one campaign into its queue, in the order of the file. It reads the records of each page
+// and hints open rows only, so that the first feeding and the one after lost hints are the same.
 type feeder struct {
 	ledger   *ledger.Ledger
 	campaign *ledger.Campaign
@@ -110,7 +110,7 @@ func openAndFed(s ledger.Status) int { return s.Counts.Open() - (s.Campaign.Vali
 
 // feed keeps enough hints in the queue, one worker at a time, and notices lost ones.
 func (k *keeper) feed(ctx context.Context, s ledger.Status, q queueState) error {
-	if k.watch.hintsLost(s, q.hints, k.feeder.done(s.Control), time.Now()) {
+	if k.watch.hintsLost(s, q.hints, k.feeder.done(s.Control), k.worker.now()) {
 		raised, err := k.ledger.NewGeneration(ctx, k.campaign.ID, s.Control.Generation)
 		if raised {
 			k.log.WarnContext(ctx, "hints lost: the open rows are hinted anew", "hints", q.hints, "open", s.Counts.Open())
@@ -146,8 +146,8 @@ type watch struct {
 	since     time.Time
 }
 
-// pausedElsewhere reports a pause that only the queue dashboard can have made: seen twice, since a pause or a resume of
-// ours passes through that state for a moment.
+// pausedElsewhere reports a pause that only the queue dashboard can have made: seen twice, since a pause or a
+// resume of ours passes through that state for a moment.
 func (w *watch) pausedElsewhere(paused bool) bool {
 	twice := paused && w.elsewhere
 	w.elsewhere = paused

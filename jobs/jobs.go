@@ -1,8 +1,10 @@
-// Package jobs carries campaigns out. It is the only package that knows asynq, and the one that joins the file's rows
-// (package campaign), the truth about them (internal/ledger) and the companies that send them (package providers).
+// Package jobs carries campaigns out. It is the only package that knows asynq, and the one that joins the file's
+// rows (package campaign), the truth about them (internal/ledger) and the companies that send them (package
+// providers).
 //
-// One campaign is one asynq queue. A task in it is a hint, "look at row 4213": it may come twice, late or never, because
-// the right to send comes from a claim in the ledger alone. Operator launches and steers campaigns; Worker sends them.
+// One campaign is one asynq queue. A task in it is a hint, "look at row 4213": it may come twice, late or never,
+// because the right to send comes from a claim in the ledger alone. Operator launches and steers campaigns; Worker
+// sends them.
 package jobs
 
 import (
@@ -59,7 +61,8 @@ const (
 	// hintRetries is far above what the ledger allows: asynq's counter is a fuse, the ledger counts the tries.
 	// Zero would archive a hint whose worker was killed without ever running it again.
 	hintRetries = 100_000
-	// hintTimeout lies far above the longest handler: at a task's timeout asynq queues it again while its handler runs.
+	// hintTimeout lies far above the longest handler: at a task's timeout asynq queues it again while its handler
+	// runs.
 	hintTimeout = 10 * time.Minute
 )
 

@@ -14,13 +14,13 @@ import (
 
 // The limits of trying again. They count what the ledger counts, not what asynq does.
 const (
-	maxTries   = 5                // refusals "not now" before a row fails
-	maxLater   = 2                // "a day later" before a row fails: one more try
-	backoffMin = 2 * time.Second  // first wait
-	backoffMax = 5 * time.Minute  // longest wait
-	laterWait  = 24 * time.Hour   // shortest wait after "a day later"
-	pauseCheck = 5 * time.Second  // when a hint that found its campaign paused looks again
-	staleCheck = 15 * time.Second // when a hint that could not be looked at looks again
+	maxTries     = 5                // refusals "not now" before a row fails
+	maxLater     = 2                // "a day later" before a row fails: one more try
+	firstBackoff = 2 * time.Second  // first wait
+	lastBackoff  = 5 * time.Minute  // longest wait
+	laterWait    = 24 * time.Hour   // shortest wait after "a day later"
+	pauseCheck   = 5 * time.Second  // when a hint that found its campaign paused looks again
+	staleCheck   = 15 * time.Second // when a hint that could not be looked at looks again
 )
 
 // verdict is what follows from one attempt: what the ledger records, what the hint becomes, and who else must know.
@@ -80,11 +80,11 @@ func again(e *providers.Error, claim ledger.Claim, limit int, wait time.Duration
 
 // backoff waits longer after each attempt, with full jitter so that a fleet does not come back all at once.
 func backoff(attempt int) time.Duration {
-	ceiling := backoffMax
+	ceiling := lastBackoff
 	if attempt < 9 { // 2 s · 2⁸ is above the maximum
-		ceiling = min(backoffMin<<max(attempt-1, 0), backoffMax)
+		ceiling = min(firstBackoff<<max(attempt-1, 0), lastBackoff)
 	}
-	return backoffMin/2 + rand.N(ceiling) //nolint:gosec // jitter needs no secret
+	return firstBackoff/2 + rand.N(ceiling)
 }
 
 // note is what the queue dashboard shows of an error: the code and the provider's masked words.
@@ -106,7 +106,9 @@ type hintError struct {
 func (e *hintError) Error() string { return e.text }
 
 // Is makes asynq archive a hint that only a person can bring on.
-func (e *hintError) Is(target error) bool { return e.shelve && target == asynq.SkipRetry } //nolint:errorlint // a sentinel
+func (e *hintError) Is(target error) bool {
+	return e.shelve && target == asynq.SkipRetry //nolint:errorlint // this is what errors.Is asks
+}
 
 // retryDelay is asynq's RetryDelayFunc: the hint itself says when.
 func retryDelay(_ int, err error, _ *asynq.Task) time.Duration {
@@ -116,8 +118,8 @@ func retryDelay(_ int, err error, _ *asynq.Task) time.Duration {
 	return staleCheck
 }
 
-// isFailure is asynq's IsFailure: only what counts as a try counts as a failure there. A lease that ran out says nothing
-// about the row.
+// isFailure is asynq's IsFailure: only what counts as a try counts as a failure there. A lease that ran out says
+// nothing about the row.
 func isFailure(err error) bool {
 	if errors.Is(err, asynq.ErrLeaseExpired) || errors.Is(err, context.Canceled) {
 		return false

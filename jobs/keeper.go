@@ -158,7 +158,7 @@ func (k *keeper) obstacle(ctx context.Context, q queueState) (ledger.Steering, e
 	if account.Closed {
 		return ledger.Steering{Verb: ledger.Pause, Reason: account.Reason, Detail: account.Detail}, nil
 	}
-	closing, opens := k.hours(time.Now())
+	closing, opens := k.hours(k.worker.now())
 	if len(closing) == 0 {
 		detail := "opens " + opens.Format(time.RFC3339)
 		return ledger.Steering{Verb: ledger.Pause, Reason: reasonWindow, Detail: detail}, nil
@@ -222,8 +222,8 @@ func (k *keeper) wait(ctx context.Context, s ledger.Status) error {
 	return k.assertPause(ctx)
 }
 
-// assertPause shows the ledger's pause in the queue dashboard. Somebody may be resuming at this very moment, so it looks
-// once more afterwards.
+// assertPause shows the ledger's pause in the queue dashboard. Somebody may be resuming at this very moment, so it
+// looks once more afterwards.
 func (k *keeper) assertPause(ctx context.Context) error {
 	if err := k.queue.PauseQueue(k.campaign.ID); err != nil {
 		return nil //nolint:nilerr // it is paused already, or has no queue yet
@@ -242,7 +242,7 @@ func (k *keeper) reasonGone(ctx context.Context, c ledger.Control) (bool, error)
 	}
 	switch c.Reason {
 	case reasonWindow:
-		closing, _ := k.hours(time.Now())
+		closing, _ := k.hours(k.worker.now())
 		return len(closing) > 0, nil
 	case closeAccount, closeBalance:
 		a, err := k.ledger.Account(ctx, k.campaign.Account)
@@ -260,14 +260,15 @@ func (k *keeper) resume(ctx context.Context, reason string) error {
 
 // schedule starts a campaign whose time has come.
 func (k *keeper) schedule(ctx context.Context) error {
-	if time.Now().Before(k.campaign.At) {
+	if k.worker.now().Before(k.campaign.At) {
 		return nil
 	}
 	_, _, err := k.ledger.Steer(ctx, k.campaign.ID, ledger.Steering{Verb: ledger.Start})
 	return err
 }
 
-// end clears up after a campaign that is over: no hint of a cancelled one stays, and no claim is left without a result.
+// end clears up after a campaign that is over: no hint of a cancelled one stays, and no claim is left without a
+// result.
 func (k *keeper) end(ctx context.Context, s ledger.Status) (bool, error) {
 	if err := k.sweep(ctx); err != nil {
 		return false, err

@@ -120,9 +120,11 @@ type Launched struct {
 // ErrChanged means that the file changed between its check and its launch.
 var ErrChanged = errors.New("the file changed while it was being read")
 
-// Launch writes a checked file as a campaign and starts it. Killed at any point, the same call finishes the same campaign;
-// repeated, it finds the campaign and starts nothing.
-func (o *Operator) Launch(ctx context.Context, launch Launch, f *campaign.File, report campaign.Report) (Launched, error) {
+// Launch writes a checked file as a campaign and starts it. Killed at any point, the same call finishes the same
+// campaign; repeated, it finds the campaign and starts nothing.
+func (o *Operator) Launch(
+	ctx context.Context, launch Launch, f *campaign.File, report campaign.Report,
+) (Launched, error) {
 	id, existing, err := o.identify(ctx, launch, report.Hash)
 	if err != nil {
 		return Launched{}, err
@@ -188,9 +190,9 @@ var kinds = map[campaign.Status]ledger.Kind{
 	campaign.Invalid: ledger.Invalid, campaign.Valid: ledger.Valid, campaign.Skipped: ledger.Skipped,
 }
 
-// identify names the campaign that a launch means. Without Again it is always the same one; with Again it is the first
-// that was not launched yet, so that a launch killed half-way is finished and not doubled. A draft whose rows were read
-// otherwise, by an older version of this program, is left behind: it never sent anything and never will.
+// identify names the campaign that a launch means. Without Again it is always the same one; with Again it is the
+// first that was not launched yet, so that a launch killed half-way is finished and not doubled. A draft whose rows
+// were read otherwise, by an older version of this program, is left behind: it never sent anything and never will.
 func (o *Operator) identify(ctx context.Context, launch Launch, content string) (id string, existing bool, err error) {
 	sum := sha256.Sum256([]byte(strings.Join(
 		[]string{launch.Account, launch.Template.ID, launch.Mapping, launch.FileHash}, "\x00")))

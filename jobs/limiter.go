@@ -29,8 +29,9 @@ const (
 	slotStale = 250 * time.Millisecond // a slot missed by more is dropped: catching up would bunch sends
 )
 
-// Limiter shares one rate among all processes: time slots are leased from Redis in small blocks and kept by this process,
-// which sends one message in each. A process that stalls or dies loses its slots; nobody ever sends outside one.
+// Limiter shares one rate among all processes: time slots are leased from Redis in small blocks and kept by this
+// process, which sends one message in each. A process that stalls or dies loses its slots; nobody ever sends
+// outside one.
 type Limiter struct {
 	rdb   redis.UniversalClient
 	key   string
@@ -44,8 +45,8 @@ type Limiter struct {
 	lease   chan struct{}
 }
 
-// NewLimiter shares `perSecond` messages a second, of which up to burst may be back to back, among all processes that use
-// the same name.
+// NewLimiter shares `perSecond` messages a second, of which up to burst may be back to back, among all processes
+// that use the same name.
 func NewLimiter(rdb redis.UniversalClient, name string, perSecond float64, burst int) *Limiter {
 	burst = max(burst, 1)
 	return &Limiter{
@@ -105,7 +106,8 @@ func (l *Limiter) Return(slot time.Time) {
 	l.slots = append([]time.Time{slot}, l.slots...)
 }
 
-// fill leases a block, unless another caller just did. It returns how long to wait when every slot near enough is taken.
+// fill leases a block, unless another caller just did. It returns how long to wait when every slot near enough is
+// taken.
 func (l *Limiter) fill(ctx context.Context) (time.Duration, error) {
 	l.mu.Lock()
 	wanted, have := l.waiting, len(l.slots)

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// quietLogger passes asynq's warnings on, at most one a second: during an outage of Redis each server repeats itself many
-// times a second. What was left out is counted.
+// quietLogger passes asynq's warnings on, at most one a second: during an outage of Redis each server repeats
+// itself many times a second. What was left out is counted.
 type quietLogger struct {
 	log *slog.Logger
 

@@ -14,7 +14,8 @@ import (
 	"pregon/providers"
 )
 
-// Operator does what a person asks for at the command line or on a page: check, launch, watch, steer and read campaigns.
+// Operator does what a person asks for at the command line or on a page: check, launch, watch, steer and read
+// campaigns.
 type Operator struct {
 	ledger   *ledger.Ledger
 	queue    *asynq.Inspector
@@ -79,7 +80,8 @@ func (a Account) ListTemplates(ctx context.Context) ([]providers.Template, error
 
 // Pause stops a campaign: what is in flight ends, nothing new starts. The ledger comes first, since it decides.
 func (o *Operator) Pause(ctx context.Context, id, why string) error {
-	if err := o.steer(ctx, id, ledger.Steering{Verb: ledger.Pause, Reason: reasonOperator, Detail: why, Person: true}); err != nil {
+	pause := ledger.Steering{Verb: ledger.Pause, Reason: reasonOperator, Detail: why, Person: true}
+	if err := o.steer(ctx, id, pause); err != nil {
 		return err
 	}
 	_ = o.queue.PauseQueue(id) // an error means that it is paused, or has no queue yet; the keeper asserts it
@@ -131,14 +133,14 @@ func (o *Operator) steer(ctx context.Context, id string, s ledger.Steering) erro
 	return nil
 }
 
-// reopened asks a closed account whether what closed it is over: a balance after a top-up, credentials that authenticate
-// again. Everything else needs a person. One worker asks at a time, once a minute.
+// reopened asks a closed account whether what closed it is over: a balance after a top-up, credentials that
+// authenticate again. Everything else needs a person. One worker asks at a time, once a minute.
 func (k *keeper) reopened(ctx context.Context, a ledger.Account) (bool, error) {
 	provider, can := k.lane.Provider.(balancer)
 	if !can || (a.Reason != closeBalance && a.Code != "2" && a.Code != "http_401") {
 		return false, nil
 	}
-	mine, err := k.ledger.Lease(ctx, "reopen:"+k.campaign.Account, k.worker.name+time.Now().String(), reopenEvery)
+	mine, err := k.ledger.Lease(ctx, "reopen:"+k.campaign.Account, k.worker.name+time.Now().String(), k.worker.reopenEvery)
 	if err != nil || !mine {
 		return false, err
 	}

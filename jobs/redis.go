@@ -13,9 +13,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// finish lets a script that was begun come to its end. asynq retries a failed acknowledgement with a context that it has
-// already cancelled, so one hiccup of Redis would make it run the same task again a minute later; without the
-// cancellation its own retry works.
+// finish lets a script that was begun come to its end. asynq retries a failed acknowledgement with a context that
+// it has already cancelled, so one hiccup of Redis would make it run the same task again a minute later; without
+// the cancellation its own retry works.
 type finish struct{}
 
 // finishTimeout bounds a script whose own deadline was taken away.
@@ -44,9 +44,9 @@ func (finish) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessP
 	return next
 }
 
-// recorder stands in for a Redis client under asynq.Client and collects the scripts that it runs, so that many hints go
-// out in one pipeline. It knows nothing of asynq's keys: only that enqueueing is one script which answers 1 for "added"
-// and 0 for "there already".
+// recorder stands in for a Redis client under asynq.Client and collects the scripts that it runs, so that many
+// hints go out in one pipeline. It knows nothing of asynq's keys: only that enqueueing is one script which answers
+// 1 for "added" and 0 for "there already".
 type recorder struct {
 	redis.UniversalClient
 
@@ -108,7 +108,7 @@ func (r *recorder) Flush(ctx context.Context) (added int, err error) {
 	}
 	// The first call of each script carries its text, so that a Redis that has forgotten it learns it again.
 	sent := make(map[string]bool)
-	results, err := r.UniversalClient.Pipelined(ctx, func(p redis.Pipeliner) error {
+	results, err := r.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for _, c := range batch {
 			if sent[c.digest] {
 				p.EvalSha(ctx, c.digest, c.keys, c.args...)

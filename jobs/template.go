@@ -7,9 +7,9 @@ import (
 	"pregon/providers"
 )
 
-// Known completes a template of which only the id is given: from the accounts file, and where that names it without its
-// text, from the provider's own list, which has names and no ids. What cannot be found out stays empty, and the check of
-// the file then says that its variables are unverified.
+// Known completes a template of which only the id is given: from the accounts file, and where that names it without
+// its text, from the provider's own list, which has names and no ids. What cannot be found out stays empty, and the
+// check of the file then says that its variables are unverified.
 func (a Account) Known(ctx context.Context, t campaign.Template) campaign.Template {
 	if own, ok := a.Templates[t.ID]; ok {
 		t = own
@@ -29,8 +29,8 @@ func (a Account) Known(ctx context.Context, t campaign.Template) campaign.Templa
 	return t
 }
 
-// TemplateID is the id of a template that the provider lists: its own, or the one that the accounts file gives its name;
-// "" when nobody says.
+// TemplateID is the id of a template that the provider lists: its own, or the one that the accounts file gives its
+// name; "" when nobody says.
 func (a Account) TemplateID(t providers.Template) string {
 	if t.ID != "" {
 		return t.ID

@@ -24,8 +24,8 @@ type WorkerConfig struct {
 	Accounts []Account
 	// Concurrency is how many sends may be in flight in this process, all campaigns together.
 	Concurrency int
-	// ShutdownTimeout is how long Run waits for sends in flight when its context ends. It must exceed the longest send:
-	// what is cut off is in doubt.
+	// ShutdownTimeout is how long Run waits for sends in flight when its context ends. It must exceed the longest
+	// send: what is cut off is in doubt.
 	ShutdownTimeout time.Duration
 	Log             *slog.Logger
 }
@@ -39,6 +39,9 @@ type Worker struct {
 	inFlight chan struct{}
 	log      *slog.Logger
 	operator *Operator
+
+	now         func() time.Time // what contact hours and scheduled starts go by
+	reopenEvery time.Duration    // how often a closed account is asked whether it is open again
 }
 
 // lookEvery is how often a worker asks which campaigns there are, when no nudge comes before.
@@ -60,7 +63,7 @@ func NewWorker(cfg WorkerConfig) (*Worker, error) {
 	w := &Worker{
 		cfg: cfg, name: host + "/" + strconv.Itoa(os.Getpid()) + "/" + strconv.FormatInt(time.Now().UnixNano(), 36),
 		lanes: make(map[string]*lane), inFlight: make(chan struct{}, cfg.Concurrency), log: cfg.Log,
-		operator: NewOperator(cfg.Redis, cfg.Ledger, cfg.Accounts),
+		operator: NewOperator(cfg.Redis, cfg.Ledger, cfg.Accounts), now: time.Now, reopenEvery: reopenEvery,
 	}
 	for _, a := range cfg.Accounts {
 		w.lanes[a.Name] = &lane{Account: a, limiter: NewLimiter(cfg.Redis, a.Name, a.Rate, a.Burst)}
@@ -102,8 +105,8 @@ type crew struct {
 	troubled bool // Redis did not answer: said once, not every second
 }
 
-// muster gives every active campaign a keeper. A campaign through an account that this worker does not have is left to
-// workers that do.
+// muster gives every active campaign a keeper. A campaign through an account that this worker does not have is left
+// to workers that do.
 func (c *crew) muster(ctx context.Context) {
 	ids, err := c.worker.cfg.Ledger.Active(ctx)
 	if err != nil {
@@ -210,8 +213,8 @@ func (w *Worker) serve(c *ledger.Campaign, l *lane, live *liveness) (*server, er
 	return &server{asynq: srv, stop: cancel, giveUp: giveUp, wg: wg}, nil
 }
 
-// releasePatience is how long a closing server waits for claims to be given back to a Redis that does not answer. A claim
-// that is not given back ends in doubt.
+// releasePatience is how long a closing server waits for claims to be given back to a Redis that does not answer. A
+// claim that is not given back ends in doubt.
 const releasePatience = 5 * time.Second
 
 // close lets go of the campaign: nothing new starts, what is in flight is waited for.

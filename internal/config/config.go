@@ -37,7 +37,8 @@ type Config struct {
 	Accounts []Account
 	// WorkerConcurrency is the number of sends in flight per process, over all campaigns.
 	WorkerConcurrency int
-	// ShutdownTimeout is how long a worker may take to finish what it has begun. It exceeds HTTPBudget+ShutdownMargin.
+	// ShutdownTimeout is how long a worker may take to finish what it has begun. It exceeds
+	// HTTPBudget+ShutdownMargin.
 	ShutdownTimeout time.Duration
 	// AdminAddr is the host:port on which health and metrics are served; empty means that they are not.
 	AdminAddr string
@@ -47,8 +48,8 @@ type Config struct {
 	Lang string
 }
 
-// environment is what is read from the environment, before it is checked. The want tag ends the complaint about a value
-// that does not parse.
+// environment is what is read from the environment, before it is checked. The want tag ends the complaint about a
+// value that does not parse.
 type environment struct {
 	RedisURL          string        `env:"REDIS_URL" envDefault:"redis://localhost:6379/0"`
 	RedisURLFile      string        `env:"REDIS_URL_FILE"`
@@ -65,8 +66,8 @@ type environment struct {
 	ContactoVirtual   accountVars   `envPrefix:"CONTACTOVIRTUAL_"`
 }
 
-// Load reads a configuration from environ, which has the form of os.Environ(), and from the files it names. The error,
-// if any, joins every complaint there is; no Config comes with it.
+// Load reads a configuration from environ, which has the form of os.Environ(), and from the files it names. The
+// error, if any, joins every complaint there is; no Config comes with it.
 func Load(environ []string) (*Config, error) {
 	l := loader{env: env.ToMap(environ), read: readFile}
 	c := l.load()
@@ -181,8 +182,8 @@ func (l *loader) masterKey(raw environment) providers.Secret {
 	return key
 }
 
-// Language is the language for people ("es" or "en") that environ asks for. It is known even when nothing else in environ
-// is fit to be loaded, so that the complaints can be in it.
+// Language is the language for people ("es" or "en") that environ asks for. It is known even when nothing else in
+// environ is fit to be loaded, so that the complaints can be in it.
 func Language(environ []string) string {
 	m := env.ToMap(environ)
 	return language(m["PREGON_LANG"], m["LC_ALL"], m["LANG"])

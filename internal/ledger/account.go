@@ -50,8 +50,8 @@ func (l *Ledger) Account(ctx context.Context, account string) (Account, error) {
 	}, nil
 }
 
-// Lease gives one of several workers a duty for a while, so that the others save the work; every duty stays correct when
-// two hold it. It reports whether `who` holds it now, and prolongs it if so.
+// Lease gives one of several workers a duty for a while, so that the others save the work; every duty stays correct
+// when two hold it. It reports whether `who` holds it now, and prolongs it if so.
 func (l *Ledger) Lease(ctx context.Context, duty, who string, d time.Duration) (bool, error) {
 	key := "pregon:lease:" + duty
 	won, err := l.rdb.SetNX(ctx, key, who, d).Result()
@@ -71,7 +71,8 @@ func (l *Ledger) Lease(ctx context.Context, duty, who string, d time.Duration) (
 	return true, nil
 }
 
-// Shelve counts one more hint of a campaign kept aside for people to see, and reports whether there is still room for it.
+// Shelve counts one more hint of a campaign kept aside for people to see, and reports whether there is still room
+// for it.
 func (l *Ledger) Shelve(ctx context.Context, campaign string, room int) (bool, error) {
 	n, err := l.rdb.HIncrBy(ctx, campaignKey(campaign, "control"), "shelved", 1).Result()
 	if err != nil {

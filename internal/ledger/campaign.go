@@ -61,8 +61,9 @@ type Control struct {
 	FedRows    int // valid rows among them
 }
 
-// Create writes the key of a campaign and its definition as a draft, and makes it known. Nothing is sent of a draft: until
-// Commit another launch may replace its rules, but not its rows, whose pages may be there already (ErrConflict).
+// Create writes the key of a campaign and its definition as a draft, and makes it known. Nothing is sent of a
+// draft: until Commit another launch may replace its rules, but not its rows, whose pages may be there already
+// (ErrConflict).
 func (l *Ledger) Create(ctx context.Context, c Campaign) (*Writer, error) {
 	stored, err := l.Campaign(ctx, c.ID)
 	if err != nil && !errors.Is(err, ErrNoCampaign) {
@@ -225,8 +226,8 @@ type Steering struct {
 	Person bool
 }
 
-// Steer pauses, resumes, starts, cancels or finishes a campaign. It returns the state afterwards, and false when the verb
-// did not apply in the state found.
+// Steer pauses, resumes, starts, cancels or finishes a campaign. It returns the state afterwards, and false when
+// the verb did not apply in the state found.
 func (l *Ledger) Steer(ctx context.Context, campaign string, s Steering) (State, bool, error) {
 	by := "machine"
 	if s.Person {
@@ -260,8 +261,8 @@ func (l *Ledger) OpenUntil(ctx context.Context, campaign string, closing map[str
 	return nil
 }
 
-// Fed records that the hints of all pages before `pages` (and so of `rows` valid rows) are in the queue of a generation.
-// It reports false when another worker is further already.
+// Fed records that the hints of all pages before `pages` (and so of `rows` valid rows) are in the queue of a
+// generation. It reports false when another worker is further already.
 func (l *Ledger) Fed(ctx context.Context, campaign string, generation, pages, rows int) (bool, error) {
 	return l.feed(ctx, campaign, generation, pages, rows)
 }

@@ -12,9 +12,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// The message-id index says which row a provider's message id belongs to. It lies in slices of a calendar month (UTC),
-// each cut into buckets small enough to stay listpacks at a million messages a month, and a slice lives 35 days past its
-// month: reports come for up to 30 days.
+// The message-id index says which row a provider's message id belongs to. It lies in slices of a calendar month
+// (UTC), each cut into buckets small enough to stay listpacks at a million messages a month, and a slice lives 35
+// days past its month: reports come for up to 30 days.
 const (
 	indexBuckets = 4096
 	indexKeep    = 35 * 24 * time.Hour
@@ -39,8 +39,8 @@ func monthOf(t time.Time) time.Time {
 	return time.Date(t.Year(), t.Month(), 1, 0, 0, 0, 0, time.UTC)
 }
 
-// Index remembers which attempt a message id belongs to. It comes before the settle, so that a report that follows the
-// answer at once finds its row.
+// Index remembers which attempt a message id belongs to. It comes before the settle, so that a report that follows
+// the answer at once finds its row.
 func (l *Ledger) Index(ctx context.Context, account, messageID string, p Place, at time.Time) error {
 	if messageID == "" {
 		return nil

@@ -16,8 +16,8 @@ import (
 // KeySize is the length of a master key in bytes.
 const KeySize = 32
 
-// keyring seals pages with a key per campaign, and wraps those keys with the master key. Destroying a campaign's wrapped
-// key makes its people unreadable everywhere its pages were copied to.
+// keyring seals pages with a key per campaign, and wraps those keys with the master key. Destroying a campaign's
+// wrapped key makes its people unreadable everywhere its pages were copied to.
 type keyring struct {
 	master cipher.AEAD
 

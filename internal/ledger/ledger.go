@@ -1,9 +1,10 @@
-// Package ledger keeps campaigns and their rows in Redis. It is the only truth about what was sent: a queue may repeat,
-// delay or lose its hints, a provider may lie, and the ledger still says for every row of a file in which one state it is.
+// Package ledger keeps campaigns and their rows in Redis. It is the only truth about what was sent: a queue may
+// repeat, delay or lose its hints, a provider may lie, and the ledger still says for every row of a file in which
+// one state it is.
 //
-// A campaign is written once (its definition, its encryption key and its pages of at most 256 rows) and then changes
-// only through the scripts in lua/, each of which states its invariants. All keys of a campaign share the hash tag
-// {<campaign>}, so that a campaign lives on one cluster slot and a script never needs two.
+// A campaign is written once (its definition, its encryption key and its pages of at most 256 rows) and then
+// changes only through the scripts in lua/, each of which states its invariants. All keys of a campaign share the
+// hash tag {<campaign>}, so that a campaign lives on one cluster slot and a script never needs two.
 package ledger
 
 import (
@@ -25,10 +26,11 @@ import (
 var (
 	// ErrNoCampaign means that the ledger holds no campaign of that id.
 	ErrNoCampaign = errors.New("no such campaign")
-	// ErrCorrupt means that a stored value is not what the ledger wrote. Nothing is guessed: the row or page stays as it is.
+	// ErrCorrupt means that a stored value is not what the ledger wrote. Nothing is guessed: the row or page stays
+	// as it is.
 	ErrCorrupt = errors.New("stored value is damaged")
-	// ErrFenced means that a settle came from an attempt that is no longer the row's last one, or that the row already
-	// has a definite result.
+	// ErrFenced means that a settle came from an attempt that is no longer the row's last one, or that the row
+	// already has a definite result.
 	ErrFenced = errors.New("a later attempt or a definite result is already recorded")
 	// ErrConflict means that a campaign of that id exists with another definition or other pages.
 	ErrConflict = errors.New("campaign exists with other content")

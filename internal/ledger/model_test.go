@@ -281,7 +281,8 @@ func (m *model) check(t *rapid.T) {
 	}
 }
 
-// TestTheScriptsAgreeWithTheModel runs random histories of claims, settles, releases, steerings and their repetitions.
+// TestTheScriptsAgreeWithTheModel runs random histories of claims, settles, releases, steerings and their
+// repetitions.
 func TestTheScriptsAgreeWithTheModel(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {

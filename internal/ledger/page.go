@@ -17,8 +17,8 @@ import (
 // PageRows is how many row numbers one page spans.
 const PageRows = 256
 
-// PageOf names the page of a row. Pages go by row number, so that a hint's row finds its page and its record without an
-// index; a sparse file makes sparse pages.
+// PageOf names the page of a row. Pages go by row number, so that a hint's row finds its page and its record
+// without an index; a sparse file makes sparse pages.
 func PageOf(row int) int { return row / PageRows }
 
 // Kind is what the check of the file decided about a row.
@@ -99,9 +99,9 @@ func openPage(box cipher.AEAD, campaign string, page int, sealed []byte) ([]Row,
 	return rows, nil
 }
 
-// Writer writes the pages of one campaign. Rows come in ascending order; a page is stored as soon as the next begins, a
-// few pages to one round trip. Pages are written once: writing the same rows again changes nothing, so that a launch
-// killed anywhere can be repeated.
+// Writer writes the pages of one campaign. Rows come in ascending order; a page is stored as soon as the next
+// begins, a few pages to one round trip. Pages are written once: writing the same rows again changes nothing, so
+// that a launch killed anywhere can be repeated.
 type Writer struct {
 	ledger   *Ledger
 	campaign string

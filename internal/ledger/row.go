@@ -151,8 +151,8 @@ func NewClaim(campaign string, row int) Claim {
 	return Claim{Campaign: campaign, Row: row, Nonce: newNonce()}
 }
 
-// Claim takes the right to send one valid row for at most ttl. The caller knows from the page that the row is Valid and
-// which country it is in.
+// Claim takes the right to send one valid row for at most ttl. The caller knows from the page that the row is Valid
+// and which country it is in.
 func (l *Ledger) Claim(ctx context.Context, ticket Claim, country string, ttl time.Duration) (Claim, error) {
 	c := ticket
 	keys := append(rowKeys(c.Campaign, c.Row), campaignKey(c.Campaign, "void:"+c.Nonce))
@@ -186,8 +186,8 @@ func (l *Ledger) Claim(ctx context.Context, ticket Claim, country string, ttl ti
 // voidFor is how long a released nonce stays void: far longer than a command can be on its way.
 const voidFor = 10 * time.Minute
 
-// Release gives back a claim that provably sent nothing, whether or not its answer ever came. It reports whether the row
-// was still held by this nonce.
+// Release gives back a claim that provably sent nothing, whether or not its answer ever came. It reports whether
+// the row was still held by this nonce.
 func (l *Ledger) Release(ctx context.Context, c Claim) (bool, error) {
 	keys := append(rowKeys(c.Campaign, c.Row), campaignKey(c.Campaign, "void:"+c.Nonce))
 	a, err := words(releaseScript.Run(ctx, l.rdb, keys, c.Row, c.Nonce, voidFor.Milliseconds()).Result())
@@ -209,8 +209,8 @@ type Outcome struct {
 	Tried     bool          // counts against the limit
 }
 
-// Settle records what came of a claim. Settling the same outcome again changes nothing. ErrFenced means that the row has
-// another definite result or a later attempt.
+// Settle records what came of a claim. Settling the same outcome again changes nothing. ErrFenced means that the
+// row has another definite result or a later attempt.
 func (l *Ledger) Settle(ctx context.Context, c Claim, o Outcome) error {
 	letter, ok := letterOf[o.State]
 	if !ok {

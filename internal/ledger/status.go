@@ -33,8 +33,8 @@ type Status struct {
 	Codes    map[string]int // rows that now bear a code, by code
 }
 
-// Status reads a campaign in one round trip, whatever its size. A draft counts its valid rows as queued: they are what
-// the same command will launch.
+// Status reads a campaign in one round trip, whatever its size. A draft counts its valid rows as queued: they are
+// what the same command will launch.
 func (l *Ledger) Status(ctx context.Context, campaign string) (Status, error) {
 	c, err := l.Campaign(ctx, campaign)
 	if err != nil {

@@ -14,13 +14,13 @@ import (
 	"pregon/internal/ledger"
 )
 
-// ErrNoMasterKey means that a Redis elsewhere is used without a MASTER_KEY: a key that only this machine has would leave
-// the other workers without access to the pages.
+// ErrNoMasterKey means that a Redis elsewhere is used without a MASTER_KEY: a key that only this machine has would
+// leave the other workers without access to the pages.
 var ErrNoMasterKey = errors.New("MASTER_KEY is not set, and Redis is not on this machine: set the same MASTER_KEY " +
 	"(openssl rand -hex 32) for every program that uses this Redis")
 
-// masterKey finds the key that wraps the campaigns' keys: the configured one; for a Redis in the process a key that dies
-// with it; for a Redis on this machine a file that is made once.
+// masterKey finds the key that wraps the campaigns' keys: the configured one; for a Redis in the process a key that
+// dies with it; for a Redis on this machine a file that is made once.
 func masterKey(cfg *config.Config, embedded bool, userConfigDir string) ([]byte, error) {
 	if !cfg.MasterKey.IsZero() {
 		return []byte(cfg.MasterKey.Reveal()), nil
@@ -49,8 +49,8 @@ func newKey() []byte {
 	return key
 }
 
-// keyFile reads the key, or makes it when there is none. Two programs that start at once agree: a key is written aside
-// whole and linked into place, and the link fails for the second.
+// keyFile reads the key, or makes it when there is none. Two programs that start at once agree: a key is written
+// aside whole and linked into place, and the link fails for the second.
 func keyFile(path string) ([]byte, error) {
 	key, err := readKey(path)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -75,7 +75,7 @@ func keyFile(path string) ([]byte, error) {
 }
 
 func readKey(path string) ([]byte, error) {
-	text, err := os.ReadFile(path) //nolint:gosec // the place is ours
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("read the master key: %w", err)
 	}

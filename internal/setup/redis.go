@@ -41,7 +41,8 @@ func (s *System) connect() error {
 	return nil
 }
 
-// embeddedTick moves the clock of the Redis in the process: its keys expire only when it is told that time has passed.
+// embeddedTick moves the clock of the Redis in the process: its keys expire only when it is told that time has
+// passed.
 const embeddedTick = 500 * time.Millisecond
 
 // embed runs a Redis in this process.

@@ -1,5 +1,6 @@
-// Package setup builds from configuration what every program shares: the Redis client (or the one in the process), the
-// ledger with its master key, the accounts with their providers, and the logger. Programs themselves decide nothing.
+// Package setup builds from configuration what every program shares: the Redis client (or the one in the process),
+// the ledger with its master key, the accounts with their providers, and the logger. Programs themselves decide
+// nothing.
 package setup
 
 import (

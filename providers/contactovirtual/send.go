@@ -94,8 +94,6 @@ func judgeSend(a providers.Answer) (id string, failure *providers.Error) {
 	switch {
 	case r.code == "1" && r.refunded:
 		return "", r.notSent()
-	case r.code == "1" && r.troubled() && r.messageID == "":
-		return "", r.notSent()
 	case r.code == "1" && (r.troubled() || !success && r.messageID == ""):
 		return "", providers.Meaning{}.Error(r.code, r.words) // Both said: sent and not sent.
 	case r.code == "1":

@@ -70,7 +70,7 @@ func TestAnswersOfSend(t *testing.T) {
 		"RefundMakes131000Sure": {200, `{"code":131000,"reason":"return balance"}`, providers.NotNow, "131000"},
 		"RefundOfUnlisted":      {200, `{"code":9999,"status":"sending error, return balance"}`, providers.Unknown, "9999"},
 		"EchoIsNoRefund":        {200, `{"code":1,"message":"return balance today","messageId":"m"}`, providers.Accepted, "m"},
-		"ErrorStatusAlone":      {200, `{"code":1,"status":"error"}`, providers.NotNow, CodeRefunded},
+		"ErrorStatusAlone":      {200, `{"code":1,"status":"error"}`, providers.Unknown, "1"},
 		"ErrorStatusAndID":      {200, `{"code":1,"status":"error","messageId":"m"}`, providers.Unknown, "1"},
 
 		// What cannot be known.
