@@ -89,11 +89,14 @@ func (f *feeder) done(c ledger.Control) bool { return c.FedPages > ledger.PageOf
 
 // queueState is what a keeper needs to know of its queue.
 type queueState struct {
-	hints  int // that will be looked at: pending, running, scheduled or to be retried
-	paused bool
+	hints   int // that will be looked at: pending, running, scheduled or to be retried
+	paused  bool
+	unknown bool // asynq cannot count a queue with a damaged entry
 }
 
-func (k *keeper) inspect(s ledger.Status) queueState {
+// inspect reads the queue. It comes before the ledger's status: a row that closes between the two readings then makes
+// the hints look too many, never too few.
+func (k *keeper) inspect() queueState {
 	info, err := k.queue.GetQueueInfo(k.campaign.ID)
 	switch {
 	case err == nil:
@@ -101,8 +104,7 @@ func (k *keeper) inspect(s ledger.Status) queueState {
 	case errors.Is(err, asynq.ErrQueueNotFound):
 		return queueState{}
 	}
-	// asynq cannot count a queue with a damaged entry. What the ledger knows stands in.
-	return queueState{hints: max(openAndFed(s), 0)}
+	return queueState{unknown: true}
 }
 
 // openAndFed is how many open rows should have a hint; an estimate from below once a generation was raised.
@@ -110,16 +112,16 @@ func openAndFed(s ledger.Status) int { return s.Counts.Open() - (s.Campaign.Vali
 
 // feed keeps enough hints in the queue, one worker at a time, and notices lost ones.
 func (k *keeper) feed(ctx context.Context, s ledger.Status, q queueState) error {
-	if k.watch.hintsLost(s, q.hints, k.feeder.done(s.Control), k.worker.now()) {
+	if q.unknown { // what the ledger knows stands in
+		q.hints = max(openAndFed(s), 0)
+	}
+	perSecond := rateOf(k.lane.Account, k.campaign.Rate)
+	if k.watch.hintsLost(s, q.hints, k.feeder.done(s.Control), perSecond, k.worker.now()) {
 		raised, err := k.ledger.NewGeneration(ctx, k.campaign.ID, s.Control.Generation)
 		if raised {
 			k.log.WarnContext(ctx, "hints lost: the open rows are hinted anew", "hints", q.hints, "open", s.Counts.Open())
 		}
 		return err
-	}
-	perSecond := k.lane.Rate
-	if k.campaign.Rate > 0 {
-		perSecond = min(perSecond, k.campaign.Rate)
 	}
 	target := min(max(int(perSecond*hintsAhead.Seconds()), hintsAtLeast), hintsAtMost)
 	if q.hints >= target || k.feeder.done(s.Control) {
@@ -155,7 +157,7 @@ func (w *watch) pausedElsewhere(paused bool) bool {
 }
 
 // hintsLost reports whether the open rows must be hinted anew.
-func (w *watch) hintsLost(s ledger.Status, live int, fed bool, now time.Time) bool {
+func (w *watch) hintsLost(s ledger.Status, live int, fed bool, perSecond float64, now time.Time) bool {
 	if counts := fmt.Sprint(s.Counts, s.Control.Generation, s.Control.FedPages); counts != w.counts {
 		w.counts, w.since = counts, now
 	}
@@ -170,7 +172,8 @@ func (w *watch) hintsLost(s ledger.Status, live int, fed bool, now time.Time) bo
 	}
 	few := !w.fewSince.IsZero() && now.Sub(w.fewSince) >= lostAfter
 	// Hints in the hands of dead workers are counted as live. Rows that wait have a time of their own.
-	stuck := s.Counts[ledger.Queued] > 0 && s.Counts[ledger.Sending] == 0 && now.Sub(w.since) >= stuckAfter
+	patience := max(stuckAfter, time.Duration(10/perSecond*float64(time.Second)))
+	stuck := s.Counts[ledger.Queued] > 0 && s.Counts[ledger.Sending] == 0 && now.Sub(w.since) >= patience
 	if few || stuck {
 		w.fewSince, w.since = time.Time{}, now
 		return true

@@ -23,9 +23,10 @@ type keeper struct {
 	log      *slog.Logger
 	nudged   chan struct{}
 
-	live   liveness
-	server *server
-	watch  watch
+	live     liveness
+	server   *server
+	watch    watch
+	troubled bool // the last look failed: said once, not every second
 }
 
 // How often a keeper looks: every second while its campaign runs, seldom otherwise; a nudge comes at once.
@@ -83,19 +84,18 @@ func (k *keeper) look(ctx context.Context) (time.Duration, bool) {
 	if k.lane == nil {
 		return idleLook, k.gone(ctx)
 	}
+	queue := k.inspect()
 	s, err := k.ledger.Status(ctx, k.campaign.ID)
 	if err != nil {
-		if ctx.Err() == nil {
-			k.log.WarnContext(ctx, "campaign not looked at", "err", err)
-		}
+		k.trouble(ctx, "campaign not looked at", err)
 		return runningLook, false
 	}
 	switch s.Control.State {
 	case ledger.Running:
-		err = k.run(ctx, s)
+		err = k.run(ctx, s, queue)
 	case ledger.Paused:
 		k.unserve()
-		err = k.wait(ctx, s)
+		err = k.wait(ctx, s, queue.paused)
 	case ledger.Scheduled:
 		err = k.schedule(ctx)
 	case ledger.Finished, ledger.Cancelled:
@@ -106,13 +106,19 @@ func (k *keeper) look(ctx context.Context) (time.Duration, bool) {
 		}
 		err = endErr
 	}
-	if err != nil && ctx.Err() == nil {
-		k.log.WarnContext(ctx, "campaign not served fully", "state", s.Control.State, "err", err)
-	}
+	k.trouble(ctx, "campaign not served fully", err)
 	if s.Control.State == ledger.Running {
 		return runningLook, false
 	}
 	return idleLook, false
+}
+
+// trouble says what went wrong when it begins, and nothing while it lasts.
+func (k *keeper) trouble(ctx context.Context, what string, err error) {
+	if err != nil && !k.troubled && ctx.Err() == nil {
+		k.log.WarnContext(ctx, what, "err", err)
+	}
+	k.troubled = err != nil
 }
 
 // gone reports whether a campaign of another worker's account is over.
@@ -122,8 +128,7 @@ func (k *keeper) gone(ctx context.Context) bool {
 }
 
 // run governs, sweeps, feeds and serves a running campaign.
-func (k *keeper) run(ctx context.Context, s ledger.Status) error {
-	queue := k.inspect(s)
+func (k *keeper) run(ctx context.Context, s ledger.Status, queue queueState) error {
 	pause, err := k.obstacle(ctx, queue)
 	if err != nil {
 		return err
@@ -194,7 +199,7 @@ func (k *keeper) hours(now time.Time) (closing map[string]time.Time, opens time.
 }
 
 // wait keeps a paused campaign as it is, and resumes it when the reason of a machine's pause is gone.
-func (k *keeper) wait(ctx context.Context, s ledger.Status) error {
+func (k *keeper) wait(ctx context.Context, s ledger.Status, queuePaused bool) error {
 	if err := k.sweep(ctx); err != nil {
 		return err
 	}
@@ -202,7 +207,6 @@ func (k *keeper) wait(ctx context.Context, s ledger.Status) error {
 		_, _, err := k.ledger.Steer(ctx, k.campaign.ID, ledger.Steering{Verb: ledger.Finish})
 		return err
 	}
-	queuePaused := k.inspect(s).paused
 	if s.Control.Reason == reasonAsynqmon && !s.Control.ByPerson {
 		if queuePaused {
 			return nil

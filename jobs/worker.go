@@ -193,8 +193,8 @@ func (w *Worker) serve(c *ledger.Campaign, l *lane, live *liveness) (*server, er
 		s.own = NewLimiter(w.cfg.Redis, "campaign:"+c.ID, c.Rate, 1)
 	}
 	srv := asynq.NewServerFromRedisClient(w.cfg.Redis, asynq.Config{
-		// Two seconds' worth of sends may wait for their answers; more only when the provider is slower than that.
-		Concurrency:              min(max(int(perSecond*2), 4), w.cfg.Concurrency),
+		// Two seconds' worth of hints at work: some wait for their slot, at most cfg.Concurrency for an answer.
+		Concurrency:              min(max(int(perSecond*2), 4), 2*w.cfg.Concurrency),
 		Queues:                   map[string]int{c.ID: 1},
 		TaskCheckInterval:        taskCheck,
 		DelayedTaskCheckInterval: delayedCheck,
