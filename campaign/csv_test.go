@@ -28,7 +28,8 @@ func encoded(t testing.TB, e encoding.Encoding, s string) []byte {
 
 func TestEveryCharsetThatExcelWritesIsRecognised(t *testing.T) {
 	text := "Nombre;Celular;Ciudad\r\nMaría Núñez;3005552001;Bogotá\r\nJosé Peña;3005552002;Popayán\r\n"
-	late := "Nombre;Celular;Ciudad\r\n" + strings.Repeat("Ana;3005552001;Cali\r\n", 20_000) + "Íñigo;3005552002;Cúcuta\r\n"
+	late := "Nombre;Celular;Ciudad\r\n" + strings.Repeat("Ana;3005552001;Cali\r\n", 20_000) +
+		"Íñigo;3005552002;Cúcuta\r\n"
 	for name, c := range map[string]struct {
 		file []byte
 		want string
@@ -50,7 +51,8 @@ func TestEveryCharsetThatExcelWritesIsRecognised(t *testing.T) {
 				t.Errorf("encoding = %q, invalid = %d, want %q", report.Layout.Encoding, report.Invalid, c.want)
 			}
 			last := rows[len(rows)-1].Vars
-			if !slices.Contains([]string{"José Peña", "Íñigo"}, last[0]) || !slices.Contains([]string{"Popayán", "Cúcuta"}, last[1]) {
+			if !slices.Contains([]string{"José Peña", "Íñigo"}, last[0]) || !slices.Contains([]string{"Popayán",
+				"Cúcuta"}, last[1]) {
 				t.Errorf("last row = %q", last)
 			}
 		})
@@ -151,7 +153,8 @@ func TestRowNumbersAreTheOnesExcelShows(t *testing.T) {
 
 func TestQuotes(t *testing.T) {
 	t.Run("InsideACellAreText", func(t *testing.T) {
-		_, rows := check(t, "a.csv", csv("Celular,Nombre", `3005552001,Juan "El Mono" Díaz`, `3005552002,"dijo ""hola"""  `), Spec{})
+		_, rows := check(t, "a.csv", csv("Celular,Nombre", `3005552001,Juan "El Mono" Díaz`,
+			`3005552002,"dijo ""hola"""  `), Spec{})
 		if rows[0].Vars[0] != `Juan "El Mono" Díaz` || rows[1].Vars[0] != `dijo "hola"` {
 			t.Errorf("vars = %q, %q", rows[0].Vars, rows[1].Vars)
 		}
@@ -164,12 +167,14 @@ func TestQuotes(t *testing.T) {
 	})
 	t.Run("TextAfterTheClosingOne", func(t *testing.T) {
 		file := csv("Nombre,Celular", `"Ana,3005552001`, `"Eva",3005552002`)
-		if e := failure(t, "a.csv", file, Spec{}); e.Code != "csv_quote" || e.Args["line"] != "3" || e.Args["opened"] != "2" {
+		if e := failure(t, "a.csv", file, Spec{}); e.Code != "csv_quote" || e.Args["line"] != "3" ||
+			e.Args["opened"] != "2" {
 			t.Errorf("got %s %v", e.Code, e.Args)
 		}
 	})
 	t.Run("ClosedByChanceRowsLaterIsNotSwallowed", func(t *testing.T) {
-		file := csv("Nombre,Celular,Ciudad", `"Ana,3005552001,Cali`, "Eva,3005552002,Cali", "Mia,3005552003,Cali", `Luz,3005552004,"`)
+		file := csv("Nombre,Celular,Ciudad", `"Ana,3005552001,Cali`, "Eva,3005552002,Cali", "Mia,3005552003,Cali",
+			`Luz,3005552004,"`)
 		file = append(file, csv(strings.Repeat("Sol,3005552005,Cali\r\n", 5))...)
 		e := failure(t, "a.csv", file, Spec{Delimiter: ","})
 		if e.Code != "csv_quote_open" && e.Code != "csv_quote" {
@@ -177,7 +182,8 @@ func TestQuotes(t *testing.T) {
 		}
 	})
 	t.Run("ManyLinesWithContactsInsideOneCell", func(t *testing.T) {
-		file := csv("Nombre,Celular", "Ana,3005552000", `"Ana,3005552001`, "Eva,3005552002", "Mia,3005552003", `Luz",3005552004`)
+		file := csv("Nombre,Celular", "Ana,3005552000", `"Ana,3005552001`, "Eva,3005552002", "Mia,3005552003",
+			`Luz",3005552004`)
 		if e := failure(t, "a.csv", file, Spec{}); e.Code != "csv_quote_open" || e.Args["line"] != "3" {
 			t.Errorf("got %s %v", e.Code, e.Args)
 		}
@@ -202,10 +208,13 @@ func TestLimitsOfTextFiles(t *testing.T) {
 		file []byte
 		code string
 	}{
-		"NULByte":        {[]byte("Nombre,Celular\nAna,3005552001\nE\x00va,3005552002\n"), "binary"},
-		"RecordTooLong":  {[]byte("Nombre,Celular\nAna,3005552001\n" + strings.Repeat("x", maxRecord+1)), "csv_record_long"},
-		"QuoteTooLong":   {[]byte("Nombre,Celular\nAna,3005552001\n\"" + strings.Repeat("x\n", maxRecord)), "csv_quote_open"},
-		"EndlessCommas":  {[]byte("Nombre,Celular\nAna,3005552001\n" + strings.Repeat(",", maxRecord)), "csv_record_long"},
+		"NULByte": {[]byte("Nombre,Celular\nAna,3005552001\nE\x00va,3005552002\n"), "binary"},
+		"RecordTooLong": {[]byte("Nombre,Celular\nAna,3005552001\n" + strings.Repeat("x", maxRecord+1)),
+			"csv_record_long"},
+		"QuoteTooLong": {[]byte("Nombre,Celular\nAna,3005552001\n\"" + strings.Repeat("x\n", maxRecord)),
+			"csv_quote_open"},
+		"EndlessCommas": {[]byte("Nombre,Celular\nAna,3005552001\n" + strings.Repeat(",", maxRecord)),
+			"csv_record_long"},
 		"TooManyColumns": {[]byte("Celular\n3005552001" + strings.Repeat(",x", 300) + "\n"), "too_many_columns"},
 		"HeaderOnly":     {csv("Nombre,Celular"), "no_rows"},
 		"BlankOnly":      {[]byte("\r\n  \r\n"), "empty"},
@@ -219,7 +228,8 @@ func TestLimitsOfTextFiles(t *testing.T) {
 		})
 	}
 	t.Run("ManyBlankColumnsAreFine", func(t *testing.T) {
-		report, _ := check(t, "a.csv", []byte("Celular\n3005552001"+strings.Repeat(",", 300)+"\n"), Spec{Delimiter: ","})
+		report, _ := check(t, "a.csv", []byte("Celular\n3005552001"+strings.Repeat(",", 300)+"\n"),
+			Spec{Delimiter: ","})
 		if report.Valid != 1 {
 			t.Errorf("report = %+v", report)
 		}

@@ -31,7 +31,8 @@ type planVar struct {
 // Names, folded, of columns that are no variables.
 var (
 	mediaNames = []string{"imagen", "archivo", "media", "multimedia", "url", "image", "file", "adjunto", "url imagen",
-		"imagen url", "url archivo", "url media", "media url", "url multimedia", "enlace imagen", "link imagen", "image url"}
+		"imagen url", "url archivo", "url media", "media url", "url multimedia", "enlace imagen", "link imagen",
+		"image url"}
 	customNames = []string{"referencia", "id", "custom field", "customfield", "campo personalizado", "reference", "ref"}
 	// variableName is a column named after its variable: {1}, {{1}}, var1, "variable 1", 1.
 	variableName = regexp.MustCompile(`^(?:var|variable|v|param|parametro|parameter)? ?([0-9]{1,2})$`)
@@ -265,7 +266,8 @@ func (m *mapper) columns() Columns {
 		c := m.names[i].Column
 		return &c
 	}
-	out := Columns{Phone: *at(m.plan.phone), Media: at(m.plan.media), CustomField: at(m.plan.custom), Unused: m.unused()}
+	out := Columns{Phone: *at(m.plan.phone), Media: at(m.plan.media), CustomField: at(m.plan.custom),
+		Unused: m.unused()}
 	for _, v := range m.plan.vars {
 		out.Vars = append(out.Vars, BoundVar{N: v.n, Column: at(v.column), Fixed: v.fixed})
 	}
@@ -290,7 +292,8 @@ func variableList(numbers []int) string {
 // type is taken from the path and not from the query (contacto-virtual document, section 1, Formatos).
 func checkLink(link string, types []string) string {
 	u, err := url.Parse(link)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || strings.ContainsAny(link, " \t\n") {
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || strings.ContainsAny(link,
+		" \t\n") {
 		return "media_url"
 	}
 	ext := strings.ToLower(strings.TrimPrefix(path.Ext(u.Path), "."))

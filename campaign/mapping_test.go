@@ -43,7 +43,8 @@ func TestThePhoneColumnIsFound(t *testing.T) {
 
 func TestFileWithoutHeaderLosesNoRow(t *testing.T) {
 	report, rows := check(t, "a.csv", csv("Ana,3005552001", "Eva,3005552002"), Spec{})
-	if report.Rows != 2 || rows[0].Row != 1 || rows[0].Vars[0] != "Ana" || report.Layout.Columns.Vars[0].Column.Header != "A" {
+	if report.Rows != 2 || rows[0].Row != 1 || rows[0].Vars[0] != "Ana" ||
+		report.Layout.Columns.Vars[0].Column.Header != "A" {
 		t.Errorf("rows = %+v", rows)
 	}
 	if !slices.Contains(codes(report.Layout.Notes), "header_none") {
@@ -83,15 +84,18 @@ func TestHeaderAndColumnsOnRequest(t *testing.T) {
 		"LetterBeyond":         {Spec{Phone: "ZZ"}, "column_missing"},
 		"UnknownMedia":         {Spec{Header: 3, Media: "Foto"}, "column_missing"},
 		"BadLink":              {Spec{Header: 3, Media: "https://"}, "fixed_media_url"},
-		"WrongLinkType":        {Spec{Header: 3, Media: "https://x.co/a.exe", Rules: contactoVirtual}, "fixed_media_type"},
-		"UnknownVariable":      {Spec{Header: 3, Vars: []Binding{{N: 1, Column: "Foto"}}}, "column_missing"},
-		"VariableTwice":        {Spec{Header: 3, Vars: []Binding{{N: 1, Column: "A"}, {N: 1, Column: "B"}}}, "var_twice"},
-		"VariableNotInText":    {Spec{Header: 3, Vars: []Binding{{N: 4, Column: "A"}}, Template: Template{Text: "{1}"}}, "var_unknown"},
-		"VariableZero":         {Spec{Header: 3, Vars: []Binding{{N: 0, Column: "A"}}}, "binding"},
-		"NoVariablesAllowed":   {Spec{Header: 3, Vars: []Binding{{N: 1, Column: "A"}}, NoVars: true}, "no_vars"},
-		"TooFewColumns":        {Spec{Header: 3, Template: Template{Text: "{1} {2} {3}"}}, "vars_missing"},
-		"GapInUnknown":         {Spec{Header: 3, Vars: []Binding{{N: 5, Column: "A"}}}, "vars_missing"},
-		"TextNotUTF8":          {Spec{Template: Template{Text: "\xff"}}, "template_text"},
+		"WrongLinkType": {Spec{Header: 3, Media: "https://x.co/a.exe", Rules: contactoVirtual},
+			"fixed_media_type"},
+		"UnknownVariable": {Spec{Header: 3, Vars: []Binding{{N: 1, Column: "Foto"}}}, "column_missing"},
+		"VariableTwice": {Spec{Header: 3, Vars: []Binding{{N: 1, Column: "A"}, {N: 1, Column: "B"}}},
+			"var_twice"},
+		"VariableNotInText": {Spec{Header: 3, Vars: []Binding{{N: 4, Column: "A"}},
+			Template: Template{Text: "{1}"}}, "var_unknown"},
+		"VariableZero":       {Spec{Header: 3, Vars: []Binding{{N: 0, Column: "A"}}}, "binding"},
+		"NoVariablesAllowed": {Spec{Header: 3, Vars: []Binding{{N: 1, Column: "A"}}, NoVars: true}, "no_vars"},
+		"TooFewColumns":      {Spec{Header: 3, Template: Template{Text: "{1} {2} {3}"}}, "vars_missing"},
+		"GapInUnknown":       {Spec{Header: 3, Vars: []Binding{{N: 5, Column: "A"}}}, "vars_missing"},
+		"TextNotUTF8":        {Spec{Template: Template{Text: "\xff"}}, "template_text"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if e := failure(t, "a.csv", file, c.spec); e.Code != c.code {
@@ -100,7 +104,8 @@ func TestHeaderAndColumnsOnRequest(t *testing.T) {
 		})
 	}
 	t.Run("SameNameTwice", func(t *testing.T) {
-		e := failure(t, "a.csv", csv("Celular,Dato,Dato", "3005552001,a,b"), Spec{Vars: []Binding{{N: 1, Column: "dato"}}})
+		e := failure(t, "a.csv", csv("Celular,Dato,Dato", "3005552001,a,b"), Spec{Vars: []Binding{{N: 1,
+			Column: "dato"}}})
 		if e.Code != "column_ambiguous" || e.Args["letters"] != "B, C" {
 			t.Errorf("got %s %v", e.Code, e.Args)
 		}
@@ -143,28 +148,41 @@ func TestColumnsAreBound(t *testing.T) {
 		want   string
 		notes  []string
 	}{
-		"UnknownTextTakesAll":      {"Celular,N,M", Spec{}, "1=B 2=C", []string{"vars_unverified"}},
-		"KnownTextTakesItsOwn":     {"Celular,N,M,X", Spec{Template: two}, "1=B 2=C unused=D", []string{"columns_unused"}},
-		"NamedAfterVariables":      {"Celular,{2},{1}", Spec{Template: two}, "1=C 2=B", nil},
-		"NamedVarAndOthers":        {"Celular,Nota,var1", Spec{Template: two}, "1=C 2=B", nil},
-		"NamedVariableWithWord":    {"Variable 2,Celular,Variable 1", Spec{}, "1=C 2=A", []string{"vars_unverified"}},
-		"NamedBeyondTheOthers":     {"Celular,{3},{1},{2},Nota", Spec{}, "1=C 2=D 3=B 4=E", []string{"vars_unverified"}},
-		"MediaAndCustom":           {"Celular,N,Imagen,Referencia", Spec{}, "1=B media=C custom=D", []string{"vars_unverified"}},
-		"IdIsCustom":               {"ID,Celular,N", Spec{}, "1=C custom=A", []string{"vars_unverified"}},
-		"DocumentIsAVariable":      {"Documento,Celular,N", Spec{Template: two}, "1=A 2=C", nil},
-		"ExplicitMedia":            {"Celular,N,Foto", Spec{Media: "foto"}, "1=B media=C", []string{"vars_unverified"}},
-		"LinkForEveryRow":          {"Celular,N,M", Spec{Media: "https://x.co/a.png"}, "1=B 2=C", []string{"vars_unverified"}},
-		"ExplicitFirstRestInOrder": {"Celular,N,M", Spec{Template: two, Vars: []Binding{{N: 1, Column: "m"}}}, "1=C 2=B", nil},
-		"ExplicitOnlyIfUnknown":    {"Celular,N,M,X", Spec{Vars: []Binding{{N: 1, Column: "M"}}}, "1=C unused=B unused=D", []string{"vars_unverified", "columns_unused"}},
-		"ExplicitGapIsFilled":      {"Celular,N,M", Spec{Vars: []Binding{{N: 2, Column: "N"}}}, "1=C 2=B", []string{"vars_unverified"}},
-		"Fixed":                    {"Celular,N", Spec{Template: two, Vars: []Binding{{N: 2, Fixed: "hoy", IsFixed: true}}}, "1=B 2='hoy'", nil},
-		"FixedBrackets":            {"Celular,N", Spec{Template: two, Rules: contactoVirtual, Vars: []Binding{{N: 2, Fixed: "[hoy]", IsFixed: true}}}, "1=B 2='(hoy)'", []string{"fixed_brackets"}},
-		"DefaultForMissingColumn":  {"Celular,N", Spec{Template: two, Defaults: map[int]string{2: "x"}}, "1=B 2='x'", nil},
-		"ExplicitTakesMediaName":   {"Celular,N,url", Spec{Template: two, Vars: []Binding{{N: 2, Column: "url"}}}, "1=B 2=C", nil},
-		"NoVariables":              {"Celular,N", Spec{NoVars: true}, "unused=B", []string{"columns_unused"}},
-		"TemplateWithoutVars":      {"Celular,N", Spec{Template: Template{Text: "Hola"}}, "unused=B", []string{"columns_unused"}},
-		"UnnamedColumnIsUnused":    {"Celular,N,", Spec{}, "1=B unused=C", []string{"vars_unverified", "columns_unused"}},
-		"OnlyPhones":               {"Celular", Spec{}, "", nil},
+		"UnknownTextTakesAll": {"Celular,N,M", Spec{}, "1=B 2=C", []string{"vars_unverified"}},
+		"KnownTextTakesItsOwn": {"Celular,N,M,X", Spec{Template: two}, "1=B 2=C unused=D",
+			[]string{"columns_unused"}},
+		"NamedAfterVariables":   {"Celular,{2},{1}", Spec{Template: two}, "1=C 2=B", nil},
+		"NamedVarAndOthers":     {"Celular,Nota,var1", Spec{Template: two}, "1=C 2=B", nil},
+		"NamedVariableWithWord": {"Variable 2,Celular,Variable 1", Spec{}, "1=C 2=A", []string{"vars_unverified"}},
+		"NamedBeyondTheOthers": {"Celular,{3},{1},{2},Nota", Spec{}, "1=C 2=D 3=B 4=E",
+			[]string{"vars_unverified"}},
+		"MediaAndCustom": {"Celular,N,Imagen,Referencia", Spec{}, "1=B media=C custom=D",
+			[]string{"vars_unverified"}},
+		"IdIsCustom":          {"ID,Celular,N", Spec{}, "1=C custom=A", []string{"vars_unverified"}},
+		"DocumentIsAVariable": {"Documento,Celular,N", Spec{Template: two}, "1=A 2=C", nil},
+		"ExplicitMedia":       {"Celular,N,Foto", Spec{Media: "foto"}, "1=B media=C", []string{"vars_unverified"}},
+		"LinkForEveryRow": {"Celular,N,M", Spec{Media: "https://x.co/a.png"}, "1=B 2=C",
+			[]string{"vars_unverified"}},
+		"ExplicitFirstRestInOrder": {"Celular,N,M", Spec{Template: two, Vars: []Binding{{N: 1, Column: "m"}}},
+			"1=C 2=B", nil},
+		"ExplicitOnlyIfUnknown": {"Celular,N,M,X", Spec{Vars: []Binding{{N: 1, Column: "M"}}},
+			"1=C unused=B unused=D", []string{"vars_unverified", "columns_unused"}},
+		"ExplicitGapIsFilled": {"Celular,N,M", Spec{Vars: []Binding{{N: 2, Column: "N"}}}, "1=C 2=B",
+			[]string{"vars_unverified"}},
+		"Fixed": {"Celular,N", Spec{Template: two, Vars: []Binding{{N: 2, Fixed: "hoy",
+			IsFixed: true}}}, "1=B 2='hoy'", nil},
+		"FixedBrackets": {"Celular,N", Spec{Template: two, Rules: contactoVirtual, Vars: []Binding{{N: 2,
+			Fixed: "[hoy]", IsFixed: true}}}, "1=B 2='(hoy)'", []string{"fixed_brackets"}},
+		"DefaultForMissingColumn": {"Celular,N", Spec{Template: two, Defaults: map[int]string{2: "x"}},
+			"1=B 2='x'", nil},
+		"ExplicitTakesMediaName": {"Celular,N,url", Spec{Template: two, Vars: []Binding{{N: 2, Column: "url"}}},
+			"1=B 2=C", nil},
+		"NoVariables": {"Celular,N", Spec{NoVars: true}, "unused=B", []string{"columns_unused"}},
+		"TemplateWithoutVars": {"Celular,N", Spec{Template: Template{Text: "Hola"}}, "unused=B",
+			[]string{"columns_unused"}},
+		"UnnamedColumnIsUnused": {"Celular,N,", Spec{}, "1=B unused=C", []string{"vars_unverified",
+			"columns_unused"}},
+		"OnlyPhones": {"Celular", Spec{}, "", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			row := "3005552001" + strings.Repeat(",v", strings.Count(c.header, ","))
@@ -211,7 +229,8 @@ func TestValuesAreMadeFit(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			quoted := `"` + c.in + `"`
-			_, rows := check(t, "a.csv", []byte("Celular,Nombre\n3005552001,"+quoted+"\n3005552002,Eva\n"), Spec{Rules: contactoVirtual})
+			_, rows := check(t, "a.csv", []byte("Celular,Nombre\n3005552001,"+quoted+"\n3005552002,Eva\n"),
+				Spec{Rules: contactoVirtual})
 			if rows[0].Vars[0] != c.want {
 				t.Errorf("value = %q, want %q", rows[0].Vars[0], c.want)
 			}
@@ -232,7 +251,8 @@ func TestValuesAreMadeFit(t *testing.T) {
 		}
 	})
 	t.Run("DefaultForAnEmptyCell", func(t *testing.T) {
-		_, rows := check(t, "a.csv", csv("Celular,Nombre", "3005552001, "), Spec{Defaults: map[int]string{1: "cliente [x]"}, Rules: contactoVirtual})
+		_, rows := check(t, "a.csv", csv("Celular,Nombre", "3005552001, "),
+			Spec{Defaults: map[int]string{1: "cliente [x]"}, Rules: contactoVirtual})
 		if rows[0].Vars[0] != "cliente (x)" || rows[0].Status != Valid {
 			t.Errorf("row = %+v", rows[0])
 		}
@@ -274,13 +294,15 @@ func TestBodyLength(t *testing.T) {
 func TestMediaAndCustomField(t *testing.T) {
 	_, rows := check(t, "a.csv", csv("Celular,Imagen,Referencia",
 		"3005552001,https://x.co/foto.JPG?v=1.exe,"+strings.Repeat("é", 1001),
-		"3005552002,foto.jpg,a", "3005552003,https://x.co/virus.exe,b", "3005552004,,c", "3005552005,ftp://x.co/a.png,d",
+		"3005552002,foto.jpg,a", "3005552003,https://x.co/virus.exe,b", "3005552004,,c",
+		"3005552005,ftp://x.co/a.png,d",
 		"3005552006,https://x.co/una foto.png,"), Spec{Rules: contactoVirtual})
 	var got []string
 	for _, r := range rows {
 		got = append(got, r.Status.String()+" "+strings.Join(codes(r.Problems), "+"))
 	}
-	want := []string{"valid custom_long", "invalid media_url", "invalid media_type", "valid media_missing", "invalid media_url",
+	want := []string{"valid custom_long", "invalid media_url", "invalid media_type", "valid media_missing",
+		"invalid media_url",
 		"invalid media_url"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

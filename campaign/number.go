@@ -19,6 +19,8 @@ func (c cell) display(date1904 bool) (text, code string) {
 			return "VERDADERO", ""
 		}
 		return "FALSO", ""
+	case kindISO:
+		return isoDate(c.text), ""
 	case kindError:
 		return c.text, "cell_error"
 	case kindUncached:
@@ -96,6 +98,17 @@ func serial(v float64, kind cellKind, date1904 bool) (text, code string) {
 		return date + " " + clock, ""
 	}
 	return date, ""
+}
+
+// isoDate writes an ISO 8601 date the way serial does; what is none stays as it is.
+func isoDate(stored string) string {
+	for _, layouts := range [][2]string{{"2006-01-02", "02/01/2006"}, {"15:04:05", "15:04"},
+		{"2006-01-02T15:04:05", "02/01/2006 15:04"}, {"2006-01-02T15:04:05Z", "02/01/2006 15:04"}} {
+		if t, err := time.Parse(layouts[0], stored); err == nil {
+			return t.Format(layouts[1])
+		}
+	}
+	return stored
 }
 
 // formatKind tells from a number format how a number is shown. id is the numFmtId, code the custom format, "" for

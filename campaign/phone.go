@@ -213,11 +213,6 @@ func whole(parts []string) (n int) {
 // a mobile's length is only doubtful; a Colombian mobile starts with 3 in any case.
 func judgePhone(digits string, plus bool, country string) phone {
 	number, err := phonenumbers.Parse(withPlus(digits, plus), country)
-	if (err != nil || !phonenumbers.IsValidNumber(number)) && !plus && len(digits) >= 10 {
-		if abroad, err := phonenumbers.Parse("+"+digits, country); err == nil && phonenumbers.IsValidNumber(abroad) {
-			return accepted(abroad)
-		}
-	}
 	if err != nil {
 		return phone{code: lengthCode(digits)}
 	}
@@ -225,14 +220,31 @@ func judgePhone(digits string, plus bool, country string) phone {
 		return accepted(number)
 	}
 	if code := offLength(number); code != "" {
+		if abroad, ok := foreign(digits, plus, country); ok {
+			return abroad
+		}
 		return phone{code: code}
 	}
 	p := accepted(number)
-	if number.GetCountryCode() == 57 && !strings.HasPrefix(p.digits, "573") {
+	if strings.HasPrefix(phonenumbers.GetNationalSignificantNumber(number), "0") ||
+		number.GetCountryCode() == 57 && !strings.HasPrefix(p.digits, "573") {
 		return phone{code: "phone_invalid"}
 	}
 	p.code, p.level = "phone_unverified", Warning
 	return p
+}
+
+// foreign reads a number whose country code is written without a plus. In a Colombian file eleven digits that start
+// with 3 are taken for a mobile with a digit too many, although +31 6… is one in the Netherlands.
+func foreign(digits string, plus bool, country string) (phone, bool) {
+	if plus || len(digits) < 11 || country == "CO" && digits[0] == '3' {
+		return phone{}, false
+	}
+	number, err := phonenumbers.Parse("+"+digits, country)
+	if err != nil || !phonenumbers.IsValidNumber(number) {
+		return phone{}, false
+	}
+	return accepted(number), true
 }
 
 // offLength compares a number that is not valid with a mobile of its country, and names what is wrong with it.

@@ -257,6 +257,9 @@ func (s *sheetScanner) endCell() error {
 		if len([]rune(string(s.value))) > maxCellRunes {
 			return s.long()
 		}
+		if s.kind == "d" {
+			kind = kindISO
+		}
 	case "b":
 		kind = kindBool
 	case "e":

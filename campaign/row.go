@@ -85,7 +85,8 @@ func (j *judge) phone(out *Recipient, r *row) {
 		return
 	}
 	rules := j.spec.Rules
-	if p.digits != "" && (!strings.HasPrefix(p.digits, rules.Prefix) || rules.Digits > 0 && len(p.digits) != rules.Digits) {
+	if p.digits != "" && (!strings.HasPrefix(p.digits, rules.Prefix) || rules.Digits > 0 &&
+		len(p.digits) != rules.Digits) {
 		p = phone{code: "phone_country", digits: p.digits, country: p.country}
 	}
 	out.Phone, out.Country = p.digits, p.country

@@ -69,7 +69,8 @@ func markup(head []byte) error {
 		head = bytes.ReplaceAll(bytes.TrimPrefix(head, []byte("\xFF\xFE")), []byte{0}, nil)
 	}
 	text := strings.ToLower(string(bytes.TrimSpace(head)))
-	for _, tag := range []string{"<html", "<!doctype html", "<table", "<head", "<body", "<meta", "<div", "<style", "<!--"} {
+	for _, tag := range []string{"<html", "<!doctype html", "<table", "<head", "<body", "<meta", "<div", "<style",
+		"<!--"} {
 		if strings.HasPrefix(text, tag) {
 			return &FileError{Code: "html"}
 		}

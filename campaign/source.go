@@ -27,6 +27,7 @@ const (
 	kindDateTime          // a serial shown as date and time
 	kindTime              // a serial shown as a time of day
 	kindElapsed           // a serial shown as hours that go on past 24
+	kindISO               // a date or time stored as ISO 8601 text
 	kindBool
 	kindError    // #N/A and its family
 	kindUncached // a formula whose result is not stored in the file

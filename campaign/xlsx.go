@@ -161,7 +161,8 @@ func (b *xlsxBook) sheetChoice(asked string) ([]sheetInfo, error) {
 		}
 	}
 	if asked != "" {
-		return nil, &FileError{Code: "sheet_missing", Args: map[string]string{"sheet": clip(asked), "sheets": quoted(names)}}
+		return nil, &FileError{Code: "sheet_missing", Args: map[string]string{"sheet": clip(asked),
+			"sheets": quoted(names)}}
 	}
 	if len(visible) == 0 {
 		return nil, &FileError{Code: "no_sheets"}

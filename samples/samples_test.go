@@ -84,7 +84,8 @@ func unpacked(t *testing.T, b []byte) map[string]string {
 	return parts
 }
 
-var names = []string{"Carlos", "María Fernanda", "José", "Ana Lucía", "Andrés", "Sofía", "Íngrid", "Nuñez Peña, Óscar",
+var names = []string{"Carlos", "María Fernanda", "José", "Ana Lucía", "Andrés", "Sofía", "Íngrid",
+	"Nuñez Peña, Óscar",
 	"Luz Dary", "Camilo", "Yesenia", "Ángela", "Raúl", "Begoña", "Julián", "Paola", "Iván", "Rocío", "Édgar", "Zoraida"}
 
 var doctors = []string{"Dra. Peña", "Dr. Muñoz", "Dra. Gómez", "Dr. Ibáñez"}
@@ -192,13 +193,14 @@ func zipped(t *testing.T, parts map[string]string) []byte {
 	return b.Bytes()
 }
 
-// promo is what a Spanish Excel saves as "CSV (delimitado por comas)": semicolons and Windows-1252.
+// promo is what a Spanish Excel saves as "CSV (delimitado por comas)": semicolons and Windows-1252. Nobody in it is in
+// citas.xlsx too: the demo sends both, and shows that nobody got two messages.
 func promo(t *testing.T) []byte {
 	t.Helper()
 	var b strings.Builder
 	b.WriteString("Nombre;Teléfono;Descuento\r\n")
 	special := map[int]int{6: 1002, 20: 1010, 33: 9999, 47: 500}
-	shapes := []string{"300555%04d", "+57 300 555 %04d", "(300) 555-%04d", "57-300-555-%04d", "0057 300 555%04d"}
+	shapes := []string{"301556%04d", "+57 301 556 %04d", "(301) 556-%04d", "57-301-556-%04d", "0057 301 556%04d"}
 	for i := range 60 {
 		last, ok := special[i]
 		if !ok {
@@ -209,15 +211,15 @@ func promo(t *testing.T) []byte {
 		case 11:
 			phone = "5,73E+11"
 		case 16:
-			phone = "300 CASA 55"
+			phone = "301 CASA 55"
 		case 24:
-			phone = "300555"
+			phone = "301556"
 		case 29:
 			name = ""
 		case 38:
-			phone = fmt.Sprintf("300555%04d / 310555%04d", last, last)
+			phone = fmt.Sprintf("301556%04d / 311556%04d", last, last)
 		case 52:
-			phone = fmt.Sprintf("(300) 555-%04d", 3203) // the same person as the first row, written in another way
+			phone = fmt.Sprintf("(301) 556-%04d", 3203) // the same person as the first row, written in another way
 		}
 		fmt.Fprintf(&b, "%s;%s;%d %%\r\n", name, phone, 10+5*(i%4))
 	}
