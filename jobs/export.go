@@ -211,7 +211,7 @@ var ownCodes = map[string][2]string{
 		"El programa se detuvo mientras enviaba: pudo salir o no. Revísala antes de reenviar.",
 		"The program stopped while sending: it may have left or not. Look before sending again.",
 	},
-	"internal": {
+	codeInternal: {
 		"Falla interna al enviar: pudo salir o no. Revísala antes de reenviar.",
 		"Internal failure while sending: it may have left or not. Look before sending again.",
 	},

@@ -37,17 +37,23 @@ type verdict struct {
 // errGate is why a body was held back at the last moment. The row was not tried.
 var errGate = errors.New("held back at the gate")
 
+// codeInternal is our code for what a provider said in a way in which it says nothing.
+const codeInternal = "internal"
+
 // judge turns what Send returned into a verdict. It is the only place where a class becomes an action.
 func judge(r providers.Receipt, err error, claim ledger.Claim) verdict {
 	if err == nil {
 		return verdict{outcome: ledger.Outcome{State: ledger.Accepted, MessageID: r.ID}}
 	}
-	if errors.Is(err, errGate) {
-		return verdict{release: true, note: errGate.Error()}
-	}
 	e, ok := errors.AsType[*providers.Error](err)
-	if !ok {
-		e = &providers.Error{Code: "internal"} // a provider that breaks its contract: the class is Unknown
+	switch {
+	case ok && e == nil: // a provider that breaks its contract, as in the last case: the class is Unknown
+		e = &providers.Error{Code: codeInternal}
+		err = e
+	case errors.Is(err, errGate):
+		return verdict{release: true, note: errGate.Error()}
+	case !ok:
+		e = &providers.Error{Code: codeInternal}
 	}
 	v := verdict{code: e.Code, note: note(e), halt: e.Halt}
 	switch providers.ClassOf(err) {
@@ -84,7 +90,7 @@ func backoff(attempt int) time.Duration {
 	if attempt < 9 { // 2 s · 2⁸ is above the maximum
 		ceiling = min(firstBackoff<<max(attempt-1, 0), lastBackoff)
 	}
-	return firstBackoff/2 + rand.N(ceiling)
+	return min(firstBackoff/2+rand.N(ceiling), lastBackoff)
 }
 
 // note is what the queue dashboard shows of an error: the code and the provider's masked words.

@@ -138,7 +138,6 @@ func (k *keeper) run(ctx context.Context, s ledger.Status, queue queueState) err
 		_, _, err := k.ledger.Steer(ctx, k.campaign.ID, pause)
 		return err
 	}
-	k.live.running()
 	if err := k.sweep(ctx); err != nil {
 		return err
 	}

@@ -62,8 +62,32 @@ type sender struct {
 // liveness is what this worker last saw of the campaign: the gate trusts it for a few seconds only.
 type liveness struct{ seen atomic.Int64 }
 
-func (l *liveness) running() { l.seen.Store(time.Now().UnixNano()) }
-func (l *liveness) stopped() { l.seen.Store(0) }
+// running notes that the campaign ran at a moment: before it was asked, not when the answer came.
+func (l *liveness) running(at time.Time) { l.seen.Store(at.UnixNano()) }
+func (l *liveness) stopped()             { l.seen.Store(0) }
+
+// watch keeps what was seen fresh until ctx ends, apart from the keeper, whose looks may take long: feeding a large
+// campaign must not look like a pause.
+func (l *liveness) watch(ctx context.Context, book *ledger.Ledger, campaign string) {
+	tick := time.NewTicker(runningLook)
+	defer tick.Stop()
+	for {
+		at := time.Now()
+		c, err := book.Control(ctx, campaign)
+		switch {
+		case err != nil: // it goes stale by itself
+		case c.State == ledger.Running:
+			l.running(at)
+		default:
+			l.stopped()
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
 
 func (l *liveness) fresh() bool {
 	return time.Since(time.Unix(0, l.seen.Load())) < freshFor
@@ -194,7 +218,7 @@ func (s *sender) message(row *ledger.Row, claim ledger.Claim, claimed time.Time)
 
 // verdict judges an answer; a code that means "no balance or inactive" is decided by the balance.
 func (s *sender) verdict(ctx context.Context, r providers.Receipt, err error, claim ledger.Claim) verdict {
-	if e, ok := errors.AsType[*providers.Error](err); ok && e.AskBalance {
+	if e, ok := errors.AsType[*providers.Error](err); ok && e != nil && e.AskBalance {
 		if b, can := s.lane.Provider.(balancer); can {
 			balance, balanceErr := b.Balance(context.WithoutCancel(ctx))
 			if balanceErr == nil {

@@ -168,7 +168,7 @@ type server struct {
 	asynq  *asynq.Server
 	stop   context.CancelFunc
 	giveUp context.CancelFunc
-	wg     *sync.WaitGroup // releases
+	wg     *sync.WaitGroup // releases and the watch
 }
 
 // Dispatch intervals: short enough that people see their campaign move, long enough that an idle one costs little.
@@ -205,11 +205,13 @@ func (w *Worker) serve(c *ledger.Campaign, l *lane, live *liveness) (*server, er
 		Logger:                   newQuietLogger(w.log),
 		LogLevel:                 asynq.WarnLevel,
 	})
+	live.running(time.Now()) // the keeper has just seen it
 	if err := srv.Start(s); err != nil {
 		cancel()
 		giveUp()
 		return nil, fmt.Errorf("start server of campaign %s: %w", c.ID, err)
 	}
+	wg.Go(func() { live.watch(stop, w.cfg.Ledger, c.ID) })
 	return &server{asynq: srv, stop: cancel, giveUp: giveUp, wg: wg}, nil
 }
 
