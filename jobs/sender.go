@@ -122,6 +122,7 @@ func (s *sender) attempt(ctx context.Context, h hint, row *ledger.Row) error {
 	case <-s.stop.Done():
 		return paused("stopping")
 	}
+	claimed := time.Now() // before it is asked for: the answer may come long after the claim was given
 	claim, err := s.claim(ctx, ledger.NewClaim(h.Campaign, h.Row), row.Country)
 	if err != nil {
 		s.lane.limiter.Return(slot)
@@ -131,7 +132,6 @@ func (s *sender) attempt(ctx context.Context, h hint, row *ledger.Row) error {
 		s.lane.limiter.Return(slot)
 		return s.notNow(ctx, claim)
 	}
-	claimed := time.Now()
 	if !s.paced(slot, claimed) {
 		s.release(claim)
 		return paused("slot missed")
@@ -282,16 +282,12 @@ func (s *sender) react(ctx context.Context, v verdict) {
 	}
 }
 
-// settle records an outcome and does not give up before Redis has it: no one else knows it. The message id is indexed
-// first, so that a report that follows at once finds its row.
+// settle records an outcome and does not give up before Redis has it: no one else knows it.
 func (s *sender) settle(ctx context.Context, claim ledger.Claim, o ledger.Outcome) {
 	ctx = context.WithoutCancel(ctx)
-	place := ledger.Place{Campaign: claim.Campaign, Row: claim.Row, Fence: claim.Fence}
+	o.Account = s.lane.Name
 	for tried := 0; ; tried++ {
-		err := s.ledger.Index(ctx, s.lane.Name, o.MessageID, place, time.Now())
-		if err == nil {
-			err = s.ledger.Settle(ctx, claim, o)
-		}
+		err := s.ledger.Settle(ctx, claim, o)
 		switch {
 		case err == nil:
 			return

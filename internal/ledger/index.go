@@ -39,20 +39,21 @@ func monthOf(t time.Time) time.Time {
 	return time.Date(t.Year(), t.Month(), 1, 0, 0, 0, 0, time.UTC)
 }
 
-// Index remembers which attempt a message id belongs to. It comes before the settle, so that a report that follows
-// the answer at once finds its row.
+// Index remembers which attempt a message id belongs to. Settle does it by itself.
 func (l *Ledger) Index(ctx context.Context, account, messageID string, p Place, at time.Time) error {
-	if messageID == "" {
-		return nil
-	}
-	packed, month := packID(messageID), monthOf(at)
-	value := p.Campaign + ":" + strconv.Itoa(p.Row) + ":" + strconv.Itoa(p.Fence)
-	end := month.AddDate(0, 1, 0).Add(indexKeep).Unix()
-	err := indexScript.Run(ctx, l.rdb, []string{sliceKey(account, packed, month)}, packed, value, end).Err()
-	if err != nil {
+	slice, entry := indexEntry(account, messageID, p, at)
+	if err := indexScript.Run(ctx, l.rdb, slice, entry...).Err(); err != nil {
 		return fmt.Errorf("index message of row %d of campaign %s: %w", p.Row, p.Campaign, err)
 	}
 	return nil
+}
+
+// indexEntry gives the keys and arguments of lua/index.lua.
+func indexEntry(account, messageID string, p Place, at time.Time) (keys []string, args []any) {
+	packed, month := packID(messageID), monthOf(at)
+	value := p.Campaign + ":" + strconv.Itoa(p.Row) + ":" + strconv.Itoa(p.Fence)
+	end := month.AddDate(0, 1, 0).Add(indexKeep).Unix()
+	return []string{sliceKey(account, packed, month)}, []any{packed, value, end}
 }
 
 // Find returns the attempt a message id belongs to, looking back over the slices that still live at the given time.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -298,5 +299,35 @@ func TestNudgesArrive(t *testing.T) {
 			case <-time.After(10 * time.Millisecond):
 			}
 		}
+	})
+}
+
+func TestSettleIndexesTheMessage(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		l := newLedger(t, rdb)
+		launch(t, l, "c1", 3)
+		for row := 2; row <= 4; row++ {
+			c := claim(t, l, "c1", row)
+			if row == 3 { // as after a restart of Redis
+				if err := rdb.ScriptFlush(ctx).Err(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			id := "message-" + strconv.Itoa(row)
+			o := ledger.Outcome{State: ledger.Accepted, MessageID: id, Account: "cv"}
+			for range 2 {
+				if err := l.Settle(ctx, c, o); err != nil {
+					t.Fatal(err)
+				}
+			}
+			got, ok, err := l.Find(ctx, "cv", id, time.Now())
+			if want := (ledger.Place{Campaign: "c1", Row: row, Fence: 1}); err != nil || !ok || got != want {
+				t.Errorf("find: %+v %v %v", got, ok, err)
+			}
+		}
+		wantCounts(t, l, "c1", map[ledger.RowState]int{
+			ledger.Accepted: 3, ledger.InvalidRow: 1, ledger.SkippedRow: 1,
+		})
 	})
 }

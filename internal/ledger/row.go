@@ -205,6 +205,7 @@ type Outcome struct {
 	State     RowState // Accepted, Failed, InDoubt, Waiting, or Queued for "not this row's fault"
 	Code      string
 	MessageID string        // Accepted
+	Account   string        // whose message id it is, for the index
 	After     time.Duration // Waiting: not before this much later, by the ledger's clock at the settle
 	Tried     bool          // counts against the limit
 }
@@ -226,8 +227,8 @@ func (l *Ledger) Settle(ctx context.Context, c Claim, o Outcome) error {
 			return err
 		}
 	}
-	a, err := words(settleScript.Run(ctx, l.rdb, rowKeys(c.Campaign, c.Row),
-		c.Row, c.Fence, letter, cleanCode(o.Code), o.After.Milliseconds(), tries, packID(o.MessageID)).Result())
+	args := []any{c.Row, c.Fence, letter, cleanCode(o.Code), o.After.Milliseconds(), tries, packID(o.MessageID)}
+	a, err := l.settle(ctx, c, o, args)
 	if err != nil {
 		return fmt.Errorf("settle row %d of campaign %s: %w", c.Row, c.Campaign, err)
 	}
@@ -238,6 +239,33 @@ func (l *Ledger) Settle(ctx context.Context, c Claim, o Outcome) error {
 		return fmt.Errorf("settle row %d of campaign %s, now %s: %w", c.Row, c.Campaign, a.text(1), ErrFenced)
 	}
 	return fmt.Errorf("settle row %d of campaign %s: %w", c.Row, c.Campaign, ErrCorrupt)
+}
+
+// settle runs the script; a message id is indexed before it, in the same round trip, so that a report that follows the
+// answer at once finds its row.
+func (l *Ledger) settle(ctx context.Context, c Claim, o Outcome, args []any) (answer, error) {
+	keys := rowKeys(c.Campaign, c.Row)
+	if o.MessageID == "" || o.Account == "" {
+		return words(settleScript.Run(ctx, l.rdb, keys, args...).Result())
+	}
+	place, now := Place{Campaign: c.Campaign, Row: c.Row, Fence: c.Fence}, time.Now()
+	slice, entry := indexEntry(o.Account, o.MessageID, place, now)
+	pipe := l.rdb.Pipeline()
+	index := indexScript.EvalSha(ctx, pipe, slice, entry...)
+	settled := settleScript.EvalSha(ctx, pipe, keys, args...)
+	_, err := pipe.Exec(ctx)
+	if err == nil || index.Err() == nil {
+		if !redis.HasErrorPrefix(settled.Err(), "NOSCRIPT") {
+			return words(settled.Result())
+		}
+	} else if !redis.HasErrorPrefix(index.Err(), "NOSCRIPT") {
+		return nil, index.Err()
+	}
+	// Redis has forgotten its scripts: one by one they teach it again.
+	if err := l.Index(ctx, o.Account, o.MessageID, place, now); err != nil {
+		return nil, err
+	}
+	return words(settleScript.Run(ctx, l.rdb, keys, args...).Result())
 }
 
 // Overdue returns up to limit rows whose claim has outlived its deadline.
