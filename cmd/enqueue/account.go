@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -15,8 +14,10 @@ import (
 func (a *app) balanceCommand() *cobra.Command {
 	var account string
 	c := &cobra.Command{
-		Use: "balance", Short: a.t("Pregunta el saldo de una cuenta", "Ask an account for its balance"), Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return a.balance(c.Context(), account) },
+		Use:   "balance",
+		Short: a.t("Pregunta el saldo de una cuenta", "Ask an account for its balance"),
+		Args:  a.arguments(0, 0),
+		RunE:  func(c *cobra.Command, _ []string) error { return a.balance(c.Context(), account) },
 	}
 	c.Flags().StringVar(&account, "account", "", a.t("cuenta", "account"))
 	return c
@@ -48,15 +49,17 @@ func (a *app) balance(ctx context.Context, name string) error {
 			acc.Name, b.Raw)
 		return nil
 	}
-	a.say("%s: saldo %g", "%s: balance %g", acc.Name, b.Amount)
+	a.say("%s: saldo %s", "%s: balance %s", acc.Name, a.amount(b.Amount))
 	return nil
 }
 
 func (a *app) templatesCommand() *cobra.Command {
 	var account string
 	c := &cobra.Command{
-		Use: "templates", Short: a.t("Lista las plantillas de una cuenta", "List the templates of an account"), Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return a.templates(c.Context(), account) },
+		Use:   "templates",
+		Short: a.t("Lista las plantillas de una cuenta", "List the templates of an account"),
+		Args:  a.arguments(0, 0),
+		RunE:  func(c *cobra.Command, _ []string) error { return a.templates(c.Context(), account) },
 	}
 	c.Flags().StringVar(&account, "account", "", a.t("cuenta", "account"))
 	return c
@@ -104,7 +107,7 @@ func (a *app) templates(ctx context.Context, name string) error {
 
 func shorten(text string) string {
 	const limit = 80
-	text = strings.Join(strings.Fields(text), " ")
+	text = oneLine(text)
 	if r := []rune(text); len(r) > limit {
 		return string(r[:limit-1]) + "…"
 	}

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -30,13 +31,15 @@ type app struct {
 	err     io.Writer
 	lang    string
 	json    bool
+	// patience is how long a check waits for the provider, which it can do without.
+	patience time.Duration
 
 	cfg         *config.Config
 	accountName string // of the command that runs, for explaining errors
 }
 
 func newApp(environ []string, in io.Reader, out, err io.Writer) *app {
-	return &app{environ: environ, in: in, out: out, err: err, lang: config.Language(environ)}
+	return &app{environ: environ, in: in, out: out, err: err, lang: config.Language(environ), patience: 10 * time.Second}
 }
 
 func (a *app) root() *cobra.Command {
@@ -49,7 +52,8 @@ Para empezar sin credenciales ni Redis:   enqueue demo
 Con sus datos:                            enqueue check archivo.xlsx, después enqueue run archivo.xlsx --name "…"
 
 Estados de salida: 0 bien · 1 inesperado · 2 uso, configuración o archivo ilegible · 3 filas rechazadas ·
-4 credenciales · 5 saldo · 6 Redis o proveedor no disponible · 7 terminó con filas fallidas o en duda · 130 interrumpido`,
+4 credenciales · 5 saldo · 6 Redis o proveedor no disponible · 7 terminó con filas fallidas o en duda ·
+130 interrumpido`,
 			`Pregón sends one WhatsApp template to each row of your file: never twice, none lost.
 
 To begin without credentials or Redis:    enqueue demo
@@ -59,7 +63,17 @@ Exit statuses: 0 ok · 1 unexpected · 2 usage, configuration or unreadable file
 5 balance · 6 Redis or provider unavailable · 7 finished with failed or in-doubt rows · 130 interrupted`),
 		SilenceUsage:  true,
 		SilenceErrors: true,
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			return a.misspelt(c, args[0])
+		},
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return a.badFlag(c, err)
+	})
 	root.PersistentFlags().BoolVar(&a.json, "json", false,
 		a.t("un documento JSON en la salida; lo demás va a stderr", "one JSON document on stdout; the rest goes to stderr"))
 	root.AddCommand(
@@ -69,16 +83,46 @@ Exit statuses: 0 ok · 1 unexpected · 2 usage, configuration or unreadable file
 	return root
 }
 
-// t picks the text of the user's language.
-func (a *app) t(es, en string, args ...any) string {
-	text := es
-	if a.lang == "en" {
-		text = en
+// misspelt says that there is no such command, and which one may have been meant.
+func (a *app) misspelt(root *cobra.Command, word string) error {
+	text := a.t("No existe el comando %q.", "There is no command %q.", word)
+	root.SuggestionsMinimumDistance = 2
+	if like := root.SuggestionsFor(word); len(like) > 0 {
+		text += a.t(" ¿Quiso decir %s?", " Did you mean %s?", strings.Join(like, ", "))
 	}
-	if len(args) == 0 {
-		return text
+	return usage("%s %s", text, a.t("Véalos con: enqueue --help", "See them with: enqueue --help"))
+}
+
+// badFlag says in the person's language what cobra says of a wrong flag in English.
+func (a *app) badFlag(c *cobra.Command, err error) error {
+	text := err.Error()
+	for _, p := range []struct{ begin, es, en string }{
+		{"unknown flag: ", "No existe la opción %s", "There is no flag %s"},
+		{"unknown shorthand flag: ", "No existe la opción %s", "There is no flag %s"},
+		{"flag needs an argument: ", "Falta el valor de la opción %s", "The flag %s lacks its value"},
+		{"invalid argument ", "No sirve el valor %s", "This value is of no use: %s"},
+	} {
+		if rest, ok := strings.CutPrefix(text, p.begin); ok {
+			text = a.t(p.es, p.en, rest)
+			break
+		}
 	}
-	return fmt.Sprintf(text, args...)
+	return usage("%s", a.t("%s. Vea las opciones con: %s --help", "%s. See the flags with: %s --help", text,
+		c.CommandPath()))
+}
+
+// arguments accepts between least and most arguments.
+func (a *app) arguments(least, most int) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) >= least && len(args) <= most {
+			return nil
+		}
+		problem := a.t("Sobra %q", "There is no place for %q", strings.Join(args[min(most, len(args)):], " "))
+		if len(args) < least {
+			problem = a.t("Falta un dato", "Something is missing")
+		}
+		return usage("%s", a.t("%s. Se usa así: %s", "%s. Use it like this: %s", problem, c.UseLine()))
+	}
 }
 
 // say writes a line for the person: on stdout, or on stderr when stdout is for a program.
@@ -150,8 +194,8 @@ func (a *app) account(name string) (jobs.Account, error) {
 		strings.Join(names, ", ")))
 }
 
-// accountOrRules is the account if there is one, and otherwise the default provider's rules alone, so that a file can be
-// checked before anything is configured.
+// accountOrRules is the account if there is one, and otherwise the default provider's rules alone, so that a file can
+// be checked before anything is configured.
 func (a *app) accountOrRules(name string) (acc jobs.Account, configured bool, err error) {
 	cfg, err := a.config()
 	if err != nil {
@@ -171,7 +215,9 @@ func (a *app) open(ctx context.Context, embedded bool) (*setup.System, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := setup.Open(ctx, cfg, setup.Options{Embedded: embedded, Log: a.logger(), UserConfigDir: a.env("XDG_CONFIG_HOME")})
+	s, err := setup.Open(ctx, cfg, setup.Options{
+		Embedded: embedded, Log: a.logger(), UserConfigDir: setup.UserConfigDir(a.environ),
+	})
 	if err == nil || errors.Is(err, setup.ErrUnavailable) {
 		return s, err
 	}
@@ -206,7 +252,8 @@ func (a *app) redisName() string {
 // connectionLost recognises a Redis that went away in the middle.
 func connectionLost(err error) bool {
 	_, network := errors.AsType[*net.OpError](err)
-	return network || errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, io.EOF) || errors.Is(err, os.ErrDeadlineExceeded)
+	return network || errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, io.EOF) ||
+		errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 // terminal reports whether a stream is one that a person looks at.

@@ -12,7 +12,6 @@ import (
 
 	"pregon/campaign"
 	"pregon/jobs"
-	"pregon/providers"
 )
 
 // choices are the flags that check and run share beside the mapping.
@@ -41,29 +40,33 @@ func (a *app) choiceFlags(c *cobra.Command, o *choices) {
 		"start: 2026-11-23T08:00 (Colombian time) or RFC 3339"))
 }
 
-// launch turns the choices into a launch; the file's part is added by the caller.
-func (o choices) launch(acc jobs.Account) (jobs.Launch, error) {
+// The bounds of --rate, in messages per second.
+const (
+	slowest = 0.001
+	fastest = 1000
+)
+
+// choose turns the choices into a launch; the file's part is added by the caller.
+func (a *app) choose(o choices, acc jobs.Account) (jobs.Launch, error) {
 	purpose, err := campaign.ParsePurpose(o.purpose)
-	if err != nil {
-		return jobs.Launch{}, usage("--purpose: %w", err)
-	}
-	at, err := parseTime(o.at)
 	if err != nil {
 		return jobs.Launch{}, err
 	}
-	if o.rate < 0 {
-		return jobs.Launch{}, usage("--rate %g: > 0", o.rate)
+	at, err := a.parseTime(o.at)
+	if err != nil {
+		return jobs.Launch{}, err
+	}
+	if o.rate != 0 && !(o.rate >= slowest && o.rate <= fastest) { // written so that NaN is refused
+		return jobs.Launch{}, usage("%s", a.t("--rate %g: escriba mensajes por segundo, de %g a %d", "--rate %g: write "+
+			"messages per second, from %g to %d", o.rate, slowest, fastest))
 	}
 	return jobs.Launch{
-		Account: acc.Name, Template: campaign.Template{ID: o.template}, Purpose: purpose, AnyHour: o.anyHour, Rate: o.rate, At: at,
-		Mapping: o.mapping.canonical(),
+		Account: acc.Name, Template: campaign.Template{ID: strings.TrimSpace(o.template)}, Purpose: purpose,
+		AnyHour: o.anyHour, Rate: o.rate, At: at, Mapping: o.mapping.canonical(),
 	}, nil
 }
 
-// bogota is where times without a zone are meant.
-const bogota = "America/Bogota"
-
-func parseTime(text string) (time.Time, error) {
+func (a *app) parseTime(text string) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
@@ -79,18 +82,20 @@ func parseTime(text string) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, usage("--at %q: 2026-11-23T08:00", text)
+	return time.Time{}, usage("%s", a.t("--at %q no es una fecha con hora: escríbala como 2026-11-23T08:00", "--at %q is "+
+		"no date with a time: write it like 2026-11-23T08:00", text))
 }
 
 func (a *app) checkCommand() *cobra.Command {
 	var o choices
 	c := &cobra.Command{
-		Use:   "check FILE",
-		Short: a.t("Lee un archivo y dice qué se enviaría; no envía ni guarda nada", "Read a file and report; sends and stores nothing"),
+		Use: "check FILE",
+		Short: a.t("Lee un archivo y dice qué se enviaría; no envía ni guarda nada",
+			"Read a file and report; sends and stores nothing"),
 		Example: `  enqueue check citas.xlsx
   enqueue check promo.csv --phone Celular --var 1=Nombre --var "2==15 %"
   cat promo.csv | enqueue check - --json`,
-		Args: cobra.ExactArgs(1),
+		Args: a.arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error { return a.check(c.Context(), args[0], o) },
 	}
 	a.choiceFlags(c, &o)
@@ -103,31 +108,51 @@ func (a *app) check(ctx context.Context, path string, o choices) error {
 	if err != nil {
 		return err
 	}
-	launch, err := o.launch(acc)
+	launch, err := a.choose(o, acc)
 	if err != nil {
 		return err
 	}
 	if configured {
-		launch.Template = acc.Known(ctx, launch.Template)
+		launch.Template = a.known(ctx, acc, launch.Template)
 	}
 	checked, err := a.read(ctx, path, o.mapping, acc, launch.Template)
 	if err != nil {
 		return err
 	}
 	defer checked.close()
-	var plan jobs.Plan
+	plan := jobs.Plan{Messages: checked.report.Valid}
 	if configured {
-		plan, err = acc.Plan(ctx, launch, checked.report)
-		if providers.ClassOf(err) == providers.Blocked { // a check sends nothing: it only says so
-			a.complain("%s", a.t("La cuenta no autentica: %v", "The account does not authenticate: %v", err))
+		plan, err = a.plan(ctx, acc, launch, checked.report)
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
-	} else {
-		plan = jobs.Plan{Messages: checked.report.Valid}
+		if err != nil { // a check sends nothing: it only says so
+			_, text := a.explain(ctx, err)
+			a.complain("%s", text)
+		}
 	}
 	if err := a.report(checked, plan, nil); err != nil {
 		return err
 	}
 	return status(rejected(checked.report))
+}
+
+// known completes a template, with the account's help if that comes soon.
+func (a *app) known(ctx context.Context, acc jobs.Account, t campaign.Template) campaign.Template {
+	ctx, cancel := context.WithTimeout(ctx, a.patience)
+	defer cancel()
+	return acc.Known(ctx, t)
+}
+
+// plan says what a launch would do. An account that does not answer soon leaves the balance unknown.
+func (a *app) plan(ctx context.Context, acc jobs.Account, l jobs.Launch, r campaign.Report) (jobs.Plan, error) {
+	asking, cancel := context.WithTimeout(ctx, a.patience)
+	defer cancel()
+	plan, err := acc.Plan(asking, l, r)
+	if ctx.Err() != nil {
+		return plan, ctx.Err()
+	}
+	return plan, err
 }
 
 func rejected(r campaign.Report) int {
@@ -150,12 +175,14 @@ func (c *checked) close() {
 }
 
 // read checks a file. The caller closes the result.
-func (a *app) read(ctx context.Context, path string, m mapping, acc jobs.Account, t campaign.Template) (*checked, error) {
-	spec, err := m.spec(acc, t)
+func (a *app) read(
+	ctx context.Context, path string, m mapping, acc jobs.Account, t campaign.Template,
+) (*checked, error) {
+	spec, err := a.spec(m, acc, t)
 	if err != nil {
 		return nil, err
 	}
-	f, err := a.openFile(path)
+	f, err := a.openFile(ctx, path)
 	if err != nil {
 		return nil, err
 	}
@@ -284,15 +311,18 @@ func (a *app) describe(w io.Writer, c *checked, plan jobs.Plan) {
 		vars = append(vars, fmt.Sprintf("{%d} = %s", v.N, bound(v)))
 	}
 	p("Teléfono: %s   Variables: %s", "Phone: %s   Variables: %s", l.Columns.Phone.Header, strings.Join(vars, ", "))
-	p("%d filas: %d se envían, %d rechazadas, %d omitidas, %d avisos", "%d rows: %d to be sent, %d rejected, %d skipped, "+
-		"%d warnings", r.Rows, r.Valid, r.Invalid, r.Skipped, r.Warnings)
+	p("%s: %s, %s, %s, %s", "%s: %s, %s, %s, %s", a.rows(r.Rows),
+		a.counted(r.Valid, [2]string{"se envía", "se envían"}, [2]string{"to be sent", "to be sent"}),
+		a.counted(r.Invalid, [2]string{"rechazada", "rechazadas"}, [2]string{"rejected", "rejected"}),
+		a.counted(r.Skipped, [2]string{"omitida", "omitidas"}, [2]string{"skipped", "skipped"}),
+		a.counted(r.Warnings, [2]string{"aviso", "avisos"}, [2]string{"warning", "warnings"}))
 	for _, n := range l.Notes {
 		_, _ = fmt.Fprintf(w, "  · %s\n", strings.TrimSpace(n.Reason(a.lang)+" "+n.Fix(a.lang)))
 	}
 	for i, problem := range r.Problems {
 		if i == shownProblems {
-			p("  … y %d más: véalos con --json", "  … and %d more: see them with --json",
-				len(r.Problems)+r.ProblemsOmitted-i)
+			p("  … y %s más: véalos con --json", "  … and %s more: see them with --json",
+				a.count(len(r.Problems)+r.ProblemsOmitted-i))
 			break
 		}
 		p("  Fila %d, %s: %s %s", "  Row %d, %s: %s %s", problem.Row, problem.Column, problem.Reason(a.lang),
@@ -302,24 +332,19 @@ func (a *app) describe(w io.Writer, c *checked, plan jobs.Plan) {
 }
 
 func (a *app) describePlan(w io.Writer, plan jobs.Plan) {
-	parts := []string{a.t("Plan: %d mensajes", "Plan: %d messages", plan.Messages)}
+	parts := []string{"Plan: " + a.messages(plan.Messages)}
 	if plan.Cost != nil {
-		parts = append(parts, a.t("costo %g", "cost %g", *plan.Cost))
+		parts = append(parts, a.t("costo %s", "cost %s", a.amount(*plan.Cost)))
 	}
 	if plan.Balance != nil {
-		parts = append(parts, a.t("saldo %g", "balance %g", *plan.Balance))
+		parts = append(parts, a.t("saldo %s", "balance %s", a.amount(*plan.Balance)))
+	} else if plan.FinishesAt != nil { // an account was asked
+		parts = append(parts, a.t("saldo desconocido", "balance unknown"))
 	}
 	if plan.FinishesAt != nil {
 		parts = append(parts, a.t("termina %s", "ends %s", a.clock(*plan.FinishesAt)))
 	}
 	_, _ = fmt.Fprintln(w, strings.Join(parts, ", "))
-}
-
-func (a *app) clock(t time.Time) string {
-	if zone, err := time.LoadLocation(bogota); err == nil {
-		t = t.In(zone)
-	}
-	return t.Format("2006-01-02 15:04:05")
 }
 
 func quoted(s string) string {

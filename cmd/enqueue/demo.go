@@ -3,13 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"path"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -34,13 +32,15 @@ const demoRate = 12
 
 func (a *app) demoCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "demo",
-		Short: a.t("La historia completa en un proceso: archivos, simulador, worker y resultados", "The whole story in one process: files, simulator, worker and results"),
-		Long: a.t("Lanza los dos archivos de samples/ contra un proveedor simulado, con Redis y worker en este mismo proceso. "+
-			"No necesita nada más y no envía mensajes reales. Algunas filas fallan a propósito: el estado de salida es 7.",
+		Use: "demo",
+		Short: a.t("La historia completa en un proceso: archivos, simulador, worker y resultados",
+			"The whole story in one process: files, simulator, worker and results"),
+		Long: a.t("Lanza los dos archivos de samples/ contra un proveedor simulado, con Redis y worker en este mismo "+
+			"proceso. No necesita nada más y no envía mensajes reales. Algunas filas fallan a propósito: el estado de salida "+
+			"es 7.",
 			"Launches both files of samples/ against a simulated provider, with Redis and worker in this very process. It "+
 				"needs nothing else and sends no real message. Some rows fail on purpose: the exit status is 7."),
-		Args: cobra.NoArgs,
+		Args: a.arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error { return a.demo(c.Context()) },
 	}
 }
@@ -61,19 +61,12 @@ func (a *app) demo(ctx context.Context) error {
 	defer stage.close()
 	a.say("Pregón en un solo proceso: Redis embebido, un worker y un proveedor simulado. No sale ningún mensaje real.\n",
 		"Pregón in one process: embedded Redis, one worker and a simulated provider. No real message leaves.\n")
-	worker, err := stage.system.Worker()
-	if err != nil {
+	var finals []jobs.Status
+	err = a.attended(ctx, stage.system, func() (err error) {
+		finals, err = a.play(ctx, stage)
 		return err
-	}
-	working, stop := context.WithCancel(ctx)
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer stop()
-	broken := make(chan error, 1)
-	wg.Go(func() { broken <- worker.Run(working) })
-	finals, err := a.play(ctx, stage)
-	stop()
-	if err := errors.Join(err, <-broken); err != nil {
+	})
+	if err != nil {
 		return err
 	}
 	return a.curtain(finals, stage.provider)
@@ -143,7 +136,9 @@ func (a *app) play(ctx context.Context, stage *demoStage) ([]jobs.Status, error)
 	return finals, nil
 }
 
-func (a *app) demoLaunch(ctx context.Context, stage *demoStage, operator *jobs.Operator, name, template, title string) (string, error) {
+func (a *app) demoLaunch(
+	ctx context.Context, stage *demoStage, operator *jobs.Operator, name, template, title string,
+) (string, error) {
 	content, err := samples.Files.ReadFile(name)
 	if err != nil {
 		return "", fmt.Errorf("read sample: %w", err)
@@ -156,7 +151,7 @@ func (a *app) demoLaunch(ctx context.Context, stage *demoStage, operator *jobs.O
 		Name: title, File: path.Join("samples", name), Account: stage.account.Name, Purpose: campaign.Marketing,
 		Template: stage.account.Known(ctx, campaign.Template{ID: template}), AnyHour: true, FileHash: hash, By: "demo",
 	}
-	spec, err := mapping{Country: "CO", Duplicates: "drop"}.spec(stage.account, launch.Template)
+	spec, err := a.spec(mapping{Country: "CO", Duplicates: "drop"}, stage.account, launch.Template)
 	if err != nil {
 		return "", err
 	}
@@ -184,12 +179,28 @@ func (a *app) demoLaunch(ctx context.Context, stage *demoStage, operator *jobs.O
 type demoDocument struct {
 	Campaigns  []jobs.Status `json:"campaigns"`
 	Arrived    int           `json:"arrived"`    // messages that the simulated provider really got
-	Duplicates int           `json:"duplicates"` // phones that got more than one
+	Duplicates int           `json:"duplicates"` // messages that somebody had got before
+}
+
+// repeated counts the messages that were not the first of their campaign for their phone. Both campaigns of the demo
+// may write to one person, each with a template of its own.
+func repeated(messages []simulator.Message) int {
+	seen := make(map[[2]string]bool)
+	n := 0
+	for _, m := range messages {
+		once := [2]string{m.Template, m.Mobile}
+		if seen[once] {
+			n++
+		}
+		seen[once] = true
+	}
+	return n
 }
 
 // curtain sums up, says how to go on, and tells the truth in the exit status.
 func (a *app) curtain(finals []jobs.Status, provider *simulator.Server) error {
-	arrived, duplicates := provider.Total()
+	messages := provider.Messages()
+	arrived, duplicates := len(messages), repeated(messages)
 	code := exitOK
 	for _, s := range finals {
 		if c := exitOf(s); c == exitUnfinished || code == exitOK {
@@ -208,8 +219,8 @@ func (a *app) curtain(finals []jobs.Status, provider *simulator.Server) error {
 		open += s.Counts.Open()
 	}
 	a.say("Las %d filas quedaron cada una en un solo estado, %d pendientes. El proveedor simulado recibió %d mensajes; "+
-		"personas con más de uno: %d.", "All %d rows are in one state each, %d open. The simulated provider got %d "+
-		"messages; people with more than one: %d.", total, open, arrived, duplicates)
+		"repetidos: %d.", "All %d rows are in one state each, %d open. The simulated provider got %d messages; sent "+
+		"twice: %d.", total, open, arrived, duplicates)
 	if slices.ContainsFunc(finals, func(s jobs.Status) bool { return s.Counts[ledger.InDoubt] > 0 }) {
 		a.say("«En duda» es lo que pudo salir sin respuesta: ninguna máquina lo reenvía, lo decide una persona.",
 			"\"In doubt\" may have left without an answer: no machine sends it again, a person decides.")

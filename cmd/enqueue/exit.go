@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"pregon/campaign"
 	"pregon/internal/ledger"
@@ -67,35 +66,58 @@ func (a *app) exit(ctx context.Context, err error) int {
 
 // explain turns an error into a status and words.
 func (a *app) explain(ctx context.Context, err error) (int, string) {
-	if e, ok := errors.AsType[*exitError](err); ok {
-		return e.code, e.Error()
-	}
-	if e, ok := errors.AsType[*campaign.FileError](err); ok {
+	exit, decided := errors.AsType[*exitError](err)
+	if e, ok := errors.AsType[*campaign.FileError](err); ok { // what a person wrote, in a file or in a flag
 		return exitUsage, e.Text(a.lang)
+	}
+	if decided {
+		return exit.code, exit.Error()
+	}
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return exitInterrupted, a.t("Interrumpido.", "Interrupted.")
 	}
 	if e, ok := errors.AsType[*providers.Error](err); ok {
 		return a.explainProvider(e)
 	}
+	if code, text := a.explainRedis(err); text != "" {
+		return code, text
+	}
 	switch {
-	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
-		return exitInterrupted, a.t("Interrumpido.", "Interrupted.")
-	case errors.Is(err, setup.ErrUnavailable):
-		return exitUnavailable, a.t("No hay conexión con Redis (%s). Arranque Redis o revise REDIS_URL; para probar sin "+
-			"Redis use: enqueue demo", "Redis cannot be reached (%s). Start Redis or check REDIS_URL; to try without "+
-			"Redis: enqueue demo", a.redisName())
 	case errors.Is(err, ledger.ErrNoCampaign):
 		return exitUsage, a.t("No existe esa campaña. Véalas con: enqueue list", "There is no such campaign. See them with: "+
 			"enqueue list")
-	case errors.Is(err, setup.ErrNoMasterKey), errors.Is(err, jobs.ErrNoCapability), errors.Is(err, jobs.ErrNotNow):
-		return exitUsage, err.Error()
-	case isUsage(err):
-		return exitUsage, err.Error()
-	case connectionLost(err):
-		return exitUnavailable, a.t("Se perdió la conexión con Redis: %v", "The connection to Redis was lost: %v", err)
+	case errors.Is(err, jobs.ErrChanged), errors.Is(err, ledger.ErrConflict):
+		return exitUsage, a.t("El archivo cambió mientras se leía: no se lanzó nada. Ciérrelo en otros programas y repita "+
+			"el comando", "The file changed while it was being read: nothing was launched. Close it in other programs and "+
+			"repeat the command")
+	case errors.Is(err, jobs.ErrNoCapability):
+		return exitUsage, a.t("El proveedor de esta cuenta no ofrece eso", "The provider of this account does not offer that")
 	}
 	return exitUnexpected, err.Error()
 }
 
+// explainRedis explains that Redis is away, went away, or refuses to work.
+func (a *app) explainRedis(err error) (int, string) {
+	if errors.Is(err, setup.ErrUnavailable) {
+		return exitUnavailable, a.t("No hay conexión con Redis (%s). Arranque Redis o revise REDIS_URL; para probar sin "+
+			"Redis use: enqueue demo\nDetalle: %v", "Redis cannot be reached (%s). Start Redis or check REDIS_URL; to try "+
+			"without Redis: enqueue demo\nDetail: %v", a.redisName(), err)
+	}
+	// The marker that the Redis client puts on what the server answers: no memory, no disk, read only.
+	if e, ok := errors.AsType[interface {
+		error
+		RedisError()
+	}](err); ok {
+		return exitUnavailable, a.t("Redis no pudo hacer lo que se le pidió: %v", "Redis could not do what it was asked: %v",
+			e)
+	}
+	if connectionLost(err) {
+		return exitUnavailable, a.t("Se perdió la conexión con Redis: %v", "The connection to Redis was lost: %v", err)
+	}
+	return exitUnexpected, ""
+}
+
+// explainProvider says what an account's provider answered, or that it did not, when nothing was being sent.
 func (a *app) explainProvider(e *providers.Error) (int, string) {
 	code := exitUnavailable
 	switch e.Class {
@@ -104,22 +126,11 @@ func (a *app) explainProvider(e *providers.Error) (int, string) {
 	case providers.Broke:
 		code = exitBalance
 	}
-	account := jobs.Account{}
-	if acc, err := a.account(a.accountName); err == nil {
-		account = acc
+	text := a.t("No hubo respuesta útil del proveedor. Revise la red y la dirección de la cuenta.",
+		"The provider gave no useful answer. Check the network and the account's address.")
+	if code != exitUnavailable {
+		acc, _ := a.account(a.accountName) // the account was found before its provider could answer
+		text = jobs.CodeText(acc, e.Code, a.lang)
 	}
-	return code, e.Error() + "\n" + jobs.CodeText(account, e.Code, a.lang)
-}
-
-// isUsage recognises what cobra says of wrong arguments, which has no type.
-func isUsage(err error) bool {
-	for _, begin := range []string{
-		"unknown command", "unknown flag", "unknown shorthand", "flag needs", "invalid argument", "accepts ", "requires ",
-		"required flag", "bad flag", "if any flags in the group",
-	} {
-		if strings.HasPrefix(err.Error(), begin) {
-			return true
-		}
-	}
-	return false
+	return code, a.t("%s\nDetalle: %v", "%s\nDetail: %v", text, e)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -43,7 +44,8 @@ func (a *app) mappingFlags(c *cobra.Command, m *mapping) {
 		"value for an empty cell: 1=text (repeatable)"))
 	f.StringVar(&m.Media, "media", "", a.t("columna o URL del archivo adjunto", "column or URL of the attached file"))
 	f.StringVar(&m.CustomField, "custom-field", "", a.t("columna de su propia referencia", "column of your own reference"))
-	f.StringVar(&m.Country, "country", "CO", a.t("país de los números sin indicativo", "country of numbers without a code"))
+	f.StringVar(&m.Country, "country", "CO", a.t("país de los números sin indicativo",
+		"country of numbers without a code"))
 	f.StringVar(&m.Encoding, "encoding", "", a.t("codificación del CSV; vacío = encontrarla", "encoding; empty = find it"))
 	f.StringVar(&m.Delimiter, "delimiter", "", a.t("separador del CSV; vacío = encontrarlo", "delimiter; empty = find it"))
 	f.StringVar(&m.Duplicates, "duplicates", "drop", a.t("números repetidos: drop (solo el primero) o keep",
@@ -60,7 +62,7 @@ func (m mapping) canonical() string {
 }
 
 // spec joins the flags with what the account's provider accepts.
-func (m mapping) spec(acc jobs.Account, template campaign.Template) (campaign.Spec, error) {
+func (a *app) spec(m mapping, acc jobs.Account, template campaign.Template) (campaign.Spec, error) {
 	rules, noVars := acc.Rules()
 	spec := campaign.Spec{
 		Sheet: m.Sheet, Encoding: m.Encoding, Delimiter: m.Delimiter, Header: m.Header, Phone: m.Phone, Media: m.Media,
@@ -72,12 +74,13 @@ func (m mapping) spec(acc jobs.Account, template campaign.Template) (campaign.Sp
 	case "keep":
 		spec.KeepDuplicates = true
 	default:
-		return spec, usage("--duplicates %q: drop | keep", m.Duplicates)
+		return spec, usage("%s", a.t("--duplicates %q: escriba drop (solo el primero) o keep (todos)",
+			"--duplicates %q: write drop (only the first) or keep (all)", m.Duplicates))
 	}
 	for _, v := range m.Vars {
 		b, err := campaign.ParseBinding(v)
 		if err != nil {
-			return spec, usage("--var %q: %w", v, err)
+			return spec, err
 		}
 		spec.Vars = append(spec.Vars, b)
 	}
@@ -85,7 +88,8 @@ func (m mapping) spec(acc jobs.Account, template campaign.Template) (campaign.Sp
 		n, text, ok := strings.Cut(d, "=")
 		number, err := strconv.Atoi(n)
 		if !ok || err != nil || number < 1 {
-			return spec, usage("--default %q: 1=text", d)
+			return spec, usage("%s", a.t("--default %q: escriba el número de la variable y su texto, como 1=cliente",
+				"--default %q: write the variable's number and its text, such as 1=customer", d))
 		}
 		spec.Defaults[number] = text
 	}
@@ -101,10 +105,11 @@ type file struct {
 	hash  string
 }
 
-// openFile opens FILE; "-" is standard input, kept in a temporary file because a check reads it more than once.
-func (a *app) openFile(path string) (*file, error) {
+// openFile opens FILE; "-" is standard input. That and pipes are kept in a temporary file, because a check reads more
+// than once.
+func (a *app) openFile(ctx context.Context, path string) (*file, error) {
 	if path == "-" {
-		return a.spool()
+		return a.spool(ctx, "stdin", a.in)
 	}
 	f, err := os.Open(path) //nolint:gosec // the user's own file
 	if errors.Is(err, fs.ErrNotExist) {
@@ -113,20 +118,44 @@ func (a *app) openFile(path string) (*file, error) {
 	if err != nil {
 		return nil, usage("%w", err)
 	}
+	if info, err := f.Stat(); err == nil && info.Mode()&fs.ModeNamedPipe != 0 { // enqueue check <(some command)
+		defer func() { _ = f.Close() }() // it was only read
+		return a.spool(ctx, filepath.Base(path), f)
+	}
 	return a.sized(&file{name: filepath.Base(path), f: f})
 }
 
-func (a *app) spool() (*file, error) {
+func (a *app) spool(ctx context.Context, name string, from io.Reader) (*file, error) {
 	f, err := os.CreateTemp("", "pregon-*")
 	if err != nil {
-		return nil, fmt.Errorf("keep standard input: %w", err)
+		return nil, fmt.Errorf("keep %s: %w", name, err)
 	}
-	spooled := &file{name: "stdin", f: f, spool: true}
-	if _, err := io.Copy(f, a.in); err != nil {
+	spooled := &file{name: name, f: f, spool: true}
+	// Nobody else can open it any more, and a program that is killed leaves no people behind. Windows refuses this; there
+	// close removes it.
+	_ = os.Remove(f.Name())
+	err = interruptible(ctx, func() error {
+		_, err := io.Copy(f, from)
+		return err
+	})
+	if err != nil {
 		spooled.close()
-		return nil, fmt.Errorf("keep standard input: %w", err)
+		return nil, fmt.Errorf("keep %s: %w", name, err)
 	}
 	return a.sized(spooled)
+}
+
+// interruptible does what cannot be interrupted itself, such as reading from a terminal, until ctx ends. What is still
+// being done then is left to end with the program.
+func interruptible(ctx context.Context, do func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- do() }()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case err := <-done:
+		return err
+	}
 }
 
 func (a *app) sized(f *file) (*file, error) {

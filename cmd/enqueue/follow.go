@@ -18,26 +18,48 @@ import (
 const (
 	followEvery = 250 * time.Millisecond
 	sayEvery    = 5 * time.Second
+	// flightTime bounds the wait for answers that are still to come when a campaign has stopped. It is more than a claim's
+	// life: what is then still being sent was left behind by a worker that died, and the next worker sees to it.
+	flightTime = 90 * time.Second
 )
 
-// follow shows progress on stderr until the campaign is over or stands still until a person acts.
+// accompany follows a campaign that goes on without this program.
+func (a *app) accompany(ctx context.Context, operator *jobs.Operator, id string) (jobs.Status, error) {
+	s, err := a.follow(ctx, operator, id)
+	if ctx.Err() != nil {
+		a.complain("%s", a.t("La campaña sigue. Véala con: enqueue status %s --follow", "The campaign goes on. See it "+
+			"with: enqueue status %s --follow", id))
+	}
+	return s, err
+}
+
+// follow shows progress on stderr until the campaign is over or stands still until a person acts. Beside an error it
+// returns the last that was seen.
 func (a *app) follow(ctx context.Context, operator *jobs.Operator, id string) (jobs.Status, error) {
 	show := a.progress()
 	tick := time.NewTicker(followEvery)
 	defer tick.Stop()
+	var seen jobs.Status
+	var still time.Time // since when nothing new is sent
 	for {
 		s, err := operator.Status(ctx, id)
 		if err != nil {
-			return s, err
+			return seen, err
 		}
+		seen = s
 		show(s)
 		if s.Over() || needsPerson(s) {
-			return s, nil
+			if still.IsZero() {
+				still = time.Now()
+			}
+			if s.Counts[ledger.Sending] == 0 || time.Since(still) > flightTime {
+				return s, nil
+			}
+		} else {
+			still = time.Time{}
 		}
 		select {
 		case <-ctx.Done():
-			a.complain("%s", a.t("La campaña sigue. Véala con: enqueue status %s --follow", "The campaign goes on. See it "+
-				"with: enqueue status %s --follow", id))
 			return s, ctx.Err()
 		case <-tick.C:
 		}
@@ -76,7 +98,7 @@ func (a *app) progress() func(jobs.Status) {
 	var last time.Time
 	said := ""
 	return func(s jobs.Status) {
-		line := a.t("%s: %d de %d filas, %s", "%s: %d of %d rows, %s", s.Name, s.Total-s.Counts.Open(), s.Total,
+		line := a.t("%s: %s de %s, %s", "%s: %s of %s, %s", s.Name, a.count(s.Total-s.Counts.Open()), a.rows(s.Total),
 			a.stateName(s))
 		if line == said || (time.Since(last) < sayEvery && !s.Over()) {
 			return
@@ -137,20 +159,30 @@ func (a *app) stateName(s jobs.Status) string {
 func (a *app) table(w io.Writer, s jobs.Status) {
 	_, _ = fmt.Fprintf(w, "\n%s · %s · %s\n", s.Name, s.Campaign, a.stateName(s))
 	if s.State == ledger.Paused && s.Detail != "" {
-		_, _ = fmt.Fprintf(w, "  %s\n", s.Detail)
+		_, _ = fmt.Fprintf(w, "  %s\n", a.detail(s))
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	for _, state := range ledger.RowStates {
 		if n := s.Counts[state]; n > 0 {
-			_, _ = fmt.Fprintf(t, "  %s\t%d\t\n", jobs.StateText(state, a.lang), n)
+			_, _ = fmt.Fprintf(t, "  %s\t%s\t\n", jobs.StateText(state, a.lang), a.count(n))
 		}
 	}
-	_, _ = fmt.Fprintf(t, "  %s\t%d\t\n", a.t("Total de filas", "Rows in all"), s.Total)
+	_, _ = fmt.Fprintf(t, "  %s\t%s\t\n", a.t("Total de filas", "Rows in all"), a.count(s.Total))
 	_ = t.Flush()
 	a.codes(w, s)
 	if s.ETA != nil {
 		_, _ = fmt.Fprintln(w, a.t("  Termina hacia %s", "  Ends about %s", a.clock(*s.ETA)))
 	}
+}
+
+// detail is more about a pause. For contact hours the keeper writes the next opening for machines.
+func (a *app) detail(s jobs.Status) string {
+	if text, ok := strings.CutPrefix(s.Detail, "opens "); ok && s.Reason == "window" {
+		if opens, err := time.Parse(time.RFC3339, text); err == nil {
+			return a.t("Sigue el %s", "Goes on at %s", a.clock(opens))
+		}
+	}
+	return s.Detail
 }
 
 // codes explains the codes that rows now bear.
@@ -164,6 +196,7 @@ func (a *app) codes(w io.Writer, s jobs.Status) {
 	}
 	_, _ = fmt.Fprintln(w, a.t("  Códigos:", "  Codes:"))
 	for _, code := range byCount(s.Codes) {
-		_, _ = fmt.Fprintf(w, "  %4d × %-10s %s\n", s.Codes[code], code, strings.TrimSpace(jobs.CodeText(acc, code, a.lang)))
+		_, _ = fmt.Fprintf(w, "  %6s × %-10s %s\n", a.count(s.Codes[code]), code,
+			strings.TrimSpace(jobs.CodeText(acc, code, a.lang)))
 	}
 }

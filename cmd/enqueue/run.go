@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"os/user"
 	"strings"
-	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -35,29 +34,33 @@ type runChoices struct {
 func (a *app) runCommand() *cobra.Command {
 	var o runChoices
 	c := &cobra.Command{
-		Use:   "run FILE --name NAME",
-		Short: a.t("Lanza un archivo como campaña; repetido, encuentra la misma campaña", "Launch a file as a campaign; repeated, it finds the same campaign"),
+		Use: "run FILE --name NAME",
+		Short: a.t("Lanza un archivo como campaña; repetido, encuentra la misma campaña",
+			"Launch a file as a campaign; repeated, it finds the same campaign"),
 		Example: `  enqueue run citas.xlsx --name "Citas noviembre" --template 990
   enqueue run promo.csv --name Promo --template 991 --dry-run
   enqueue run promo.csv --name Promo --template 991 --at 2026-11-23T08:00 --wait`,
-		Args: cobra.ExactArgs(1),
+		Args: a.arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error { return a.run(c.Context(), args[0], o) },
 	}
 	a.choiceFlags(c, &o.choices)
 	f := c.Flags()
 	f.StringVar(&o.name, "name", "", a.t("nombre de la campaña", "name of the campaign"))
-	f.BoolVar(&o.untilBalance, "until-balance-ends", false, a.t("lanzar aunque el saldo no alcance", "launch although the balance does not cover it"))
+	f.BoolVar(&o.untilBalance, "until-balance-ends", false, a.t("lanzar aunque el saldo no alcance",
+		"launch although the balance does not cover it"))
 	f.BoolVar(&o.again, "again", false, a.t("otra campaña con el mismo archivo", "another campaign of the same file"))
 	f.BoolVar(&o.dryRun, "dry-run", false, a.t("solo mostrar lo que se haría", "only show what would be done"))
 	f.BoolVar(&o.wait, "wait", false, a.t("esperar a que termine", "wait for its end"))
 	f.BoolVar(&o.yes, "yes", false, a.t("no preguntar", "do not ask"))
-	f.BoolVar(&o.embedded, "embedded", false, a.t("Redis y worker dentro de este proceso; no guarda nada", "Redis and worker in this process; keeps nothing"))
-	f.BoolVar(&o.insecure, "insecure-redis", false, a.t("aceptar un Redis que no guarda", "accept a Redis that does not keep its data"))
+	f.BoolVar(&o.embedded, "embedded", false, a.t("Redis y worker dentro de este proceso; no guarda nada",
+		"Redis and worker in this process; keeps nothing"))
+	f.BoolVar(&o.insecure, "insecure-redis", false, a.t("aceptar un Redis que no guarda",
+		"accept a Redis that does not keep its data"))
 	return c
 }
 
 func (a *app) run(ctx context.Context, path string, o runChoices) error {
-	if strings.TrimSpace(o.name) == "" {
+	if o.name = oneLine(o.name); o.name == "" {
 		return usage("%s", a.t("Falta el nombre de la campaña: --name", "The name of the campaign is missing: --name"))
 	}
 	a.accountName = o.account
@@ -65,7 +68,7 @@ func (a *app) run(ctx context.Context, path string, o runChoices) error {
 	if err != nil {
 		return err
 	}
-	launch, err := o.launch(acc)
+	launch, err := a.choose(o.choices, acc)
 	if err != nil {
 		return err
 	}
@@ -75,7 +78,7 @@ func (a *app) run(ctx context.Context, path string, o runChoices) error {
 	if err := a.embeddable(&o); err != nil {
 		return err
 	}
-	launch.Template = acc.Known(ctx, launch.Template)
+	launch.Template = a.known(ctx, acc, launch.Template)
 	checked, err := a.read(ctx, path, o.mapping, acc, launch.Template)
 	if err != nil {
 		return err
@@ -83,7 +86,7 @@ func (a *app) run(ctx context.Context, path string, o runChoices) error {
 	defer checked.close()
 	launch.Name, launch.File, launch.Again, launch.By = o.name, checked.file.name, o.again, whoami()
 	launch.FileHash = checked.file.hash
-	plan, err := acc.Plan(ctx, launch, checked.report)
+	plan, err := a.plan(ctx, acc, launch, checked.report)
 	if err != nil {
 		return err // the account refuses its credentials: nothing is launched
 	}
@@ -126,26 +129,26 @@ func loopback(address string) bool {
 		return false
 	}
 	ip := net.ParseIP(u.Hostname())
-	return u.Hostname() == "localhost" || (ip != nil && ip.IsLoopback())
+	return strings.EqualFold(u.Hostname(), "localhost") || (ip != nil && ip.IsLoopback())
 }
 
 // launch asks for consent where it is needed, launches, and waits when asked to.
 func (a *app) launch(ctx context.Context, o runChoices, launch jobs.Launch, c *checked, plan jobs.Plan) error {
-	if c.report.Valid == 0 {
+	if c.report.Valid == 0 || (!plan.Affordable() && !o.untilBalance) {
 		if err := a.report(c, plan, nil); err != nil {
 			return err
 		}
-		return &exitError{exitRejected, errors.New(a.t("Ninguna fila se puede enviar: no se lanzó nada", "No row can be "+
-			"sent: nothing was launched"))}
+		if c.report.Valid == 0 {
+			return &exitError{exitRejected, errors.New(a.t("Ninguna fila se puede enviar: no se lanzó nada", "No row can be "+
+				"sent: nothing was launched"))}
+		}
+		return &exitError{exitBalance, errors.New(a.t("El saldo no alcanza: recargue, o lance con --until-balance-ends",
+			"The balance does not cover it: top up, or launch with --until-balance-ends"))}
 	}
 	if !a.json {
 		a.describe(a.out, c, plan)
 	}
-	if !plan.Affordable() && !o.untilBalance {
-		return &exitError{exitBalance, errors.New(a.t("El saldo no alcanza: recargue, o lance con --until-balance-ends",
-			"The balance does not cover it: top up, or launch with --until-balance-ends"))}
-	}
-	if err := a.consent(o, plan); err != nil {
+	if err := a.consent(ctx, o, plan); err != nil {
 		return err
 	}
 	system, err := a.open(ctx, o.embedded)
@@ -153,39 +156,46 @@ func (a *app) launch(ctx context.Context, o runChoices, launch jobs.Launch, c *c
 		return err
 	}
 	defer system.Close()
-	operator := system.Operator()
-	launched, err := operator.Launch(ctx, launch, c.parsed, c.report)
+	launched, err := system.Operator().Launch(ctx, launch, c.parsed, c.report)
 	if err != nil {
 		return err
 	}
-	a.announce(launched)
+	a.announce(launched, o.embedded)
 	var final *jobs.Status
 	code := rejected(c.report)
 	if o.wait {
-		s, waitErr := a.waitFor(ctx, system, launched.Campaign, o.embedded)
-		if waitErr != nil {
-			return waitErr
-		}
+		var s jobs.Status
+		s, err = a.waitFor(ctx, system, launched.Campaign, o.embedded)
 		final, code = &s, exitOf(s)
 		if !a.json {
 			a.table(a.out, s)
 		}
 	}
-	if a.json {
-		err = a.report(c, plan, func(d *document) {
+	if a.json { // also when the waiting ended early: the campaign's id must not get lost
+		err = errors.Join(err, a.report(c, plan, func(d *document) {
 			d.Campaign, d.Existing, d.SameContent, d.Status = launched.Campaign, launched.Existing, launched.Same, final
-		})
+		}))
 	}
-	return errors.Join(err, status(code))
+	if err != nil {
+		return err
+	}
+	return status(code)
 }
 
 // consent asks a person at a terminal. Elsewhere running the command is the consent.
-func (a *app) consent(o runChoices, plan jobs.Plan) error {
+func (a *app) consent(ctx context.Context, o runChoices, plan jobs.Plan) error {
 	if o.yes || a.json || !terminal(a.in) || !terminal(a.err) {
 		return nil
 	}
-	_, _ = fmt.Fprint(a.err, a.t("¿Enviar %d mensajes? [s/N] ", "Send %d messages? [y/N] ", plan.Messages))
-	answer, _ := bufio.NewReader(a.in).ReadString('\n') // no answer is a no
+	_, _ = fmt.Fprint(a.err, a.t("¿Enviar %s? [s/N] ", "Send %s? [y/N] ", a.messages(plan.Messages)))
+	var answer string
+	err := interruptible(ctx, func() error {
+		answer, _ = bufio.NewReader(a.in).ReadString('\n') // no answer is a no
+		return nil
+	})
+	if err != nil {
+		return err
+	}
 	switch strings.ToLower(strings.TrimSpace(answer)) {
 	case "s", "si", "sí", "y", "yes":
 		return nil
@@ -193,15 +203,19 @@ func (a *app) consent(o runChoices, plan jobs.Plan) error {
 	return &exitError{exitUsage, errors.New(a.t("No se lanzó nada", "Nothing was launched"))}
 }
 
-func (a *app) announce(l jobs.Launched) {
+func (a *app) announce(l jobs.Launched, embedded bool) {
 	switch {
+	case embedded:
+		a.say("Campaña lanzada: %s\nSu Redis está en este proceso: después solo queda lo que diga esta salida",
+			"Campaign launched: %s\nIts Redis is in this process: afterwards only what this output says remains", l.Campaign)
 	case l.Existing:
 		a.say("Esta campaña ya se lanzó: %s (%s). Para otra con el mismo archivo: --again",
-			"This campaign was launched before: %s (%s). For another one of the same file: --again", l.Campaign, l.State)
+			"This campaign was launched before: %s (%s). For another one of the same file: --again", l.Campaign,
+			a.t(campaignStates[l.State][0], campaignStates[l.State][1]))
 	case l.State == ledger.Scheduled:
 		a.say("Campaña programada: %s", "Campaign scheduled: %s", l.Campaign)
 	default:
-		a.say("Campaña lanzada: %s\nSíguela con: enqueue status %[1]s --follow", "Campaign launched: %s\nFollow it with: "+
+		a.say("Campaña lanzada: %s\nSígala con: enqueue status %[1]s --follow", "Campaign launched: %s\nFollow it with: "+
 			"enqueue status %[1]s --follow", l.Campaign)
 	}
 	for _, same := range l.Same {
@@ -210,24 +224,41 @@ func (a *app) announce(l jobs.Launched) {
 	}
 }
 
-// waitFor follows a campaign to its end; embedded, with a worker in this process.
+// waitFor follows a campaign to its end; embedded, with a worker in this process. The status is as far as it came, also
+// beside an error.
 func (a *app) waitFor(ctx context.Context, system *setup.System, id string, embedded bool) (jobs.Status, error) {
+	operator := system.Operator()
 	if !embedded {
-		return a.follow(ctx, system.Operator(), id)
+		return a.accompany(ctx, operator, id)
 	}
+	var s jobs.Status
+	err := a.attended(ctx, system, func() (err error) {
+		s, err = a.follow(ctx, operator, id)
+		return err
+	})
+	if ctx.Err() != nil {
+		a.complain("%s", a.t("La campaña se detuvo aquí: su Redis estaba en este proceso, y solo queda lo que diga esta "+
+			"salida", "The campaign stopped here: its Redis was in this process, and only what this output says remains"))
+		if last, lastErr := operator.Status(context.WithoutCancel(ctx), id); lastErr == nil {
+			s = last // the worker has finished what was in flight
+		}
+	}
+	return s, err
+}
+
+// attended does something while a worker runs in this process.
+func (a *app) attended(ctx context.Context, system *setup.System, do func() error) error {
 	worker, err := system.Worker()
 	if err != nil {
-		return jobs.Status{}, err
+		return err
 	}
-	var wg sync.WaitGroup
 	working, stop := context.WithCancel(ctx)
-	defer wg.Wait()
 	defer stop()
-	failed := make(chan error, 1)
-	wg.Go(func() { failed <- worker.Run(working) })
-	s, err := a.follow(ctx, system.Operator(), id)
+	ended := make(chan error, 1)
+	go func() { ended <- worker.Run(working) }()
+	err = do()
 	stop()
-	return s, errors.Join(err, <-failed)
+	return errors.Join(err, <-ended)
 }
 
 // whoami is who launches, for the record.

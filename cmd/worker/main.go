@@ -53,9 +53,10 @@ Exit statuses: 0 stopped as asked · 1 unexpected · 2 configuration · 6 Redis 
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("worker", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.Usage = func() { _, _ = fmt.Fprint(stdout, help) }
+	flags.Usage = func() {} // the package would print it after each mistake too
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
+		_, _ = fmt.Fprint(stdout, help)
 		return exitOK
 	case err != nil:
 		return exitUsage
@@ -95,11 +96,16 @@ func work(ctx context.Context, environ []string, stderr io.Writer) error {
 		return fmt.Errorf("%w: no account: set CONTACTOVIRTUAL_LOGIN and CONTACTOVIRTUAL_TOKEN, or ACCOUNTS_FILE", errSetup)
 	}
 	log := setup.Logger(stderr, cfg.LogFormat, slog.LevelInfo)
-	system, err := setup.Open(ctx, cfg, setup.Options{Log: log})
-	if err != nil {
-		if errors.Is(err, setup.ErrUnavailable) {
-			return err
+	system, err := setup.Open(ctx, cfg, setup.Options{Log: log, UserConfigDir: setup.UserConfigDir(environ)})
+	switch {
+	case ctx.Err() != nil: // told to stop before it began
+		if err == nil {
+			system.Close()
 		}
+		return nil
+	case errors.Is(err, setup.ErrUnavailable):
+		return err
+	case err != nil:
 		return errors.Join(errSetup, err)
 	}
 	defer system.Close()

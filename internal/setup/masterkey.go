@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"pregon/internal/config"
@@ -40,7 +41,21 @@ func masterKey(cfg *config.Config, embedded bool, userConfigDir string) ([]byte,
 			return nil, fmt.Errorf("find a place for the master key (or set MASTER_KEY): %w", err)
 		}
 	}
+	if !filepath.IsAbs(userConfigDir) { // programs started in different places would have different keys
+		return nil, errors.New("XDG_CONFIG_HOME is not an absolute path: set it to one, or set MASTER_KEY")
+	}
 	return keyFile(filepath.Join(userConfigDir, "pregon", "master.key"))
+}
+
+// UserConfigDir is where environ wants the configuration of a user to be; "" leaves that to the operating system. Every
+// program asks here, so that they find the same key.
+func UserConfigDir(environ []string) string {
+	for _, entry := range slices.Backward(environ) {
+		if dir, ok := strings.CutPrefix(entry, "XDG_CONFIG_HOME="); ok {
+			return dir
+		}
+	}
+	return ""
 }
 
 func newKey() []byte {

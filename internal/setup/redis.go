@@ -3,10 +3,12 @@ package setup
 import (
 	"crypto/tls"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 
 	"pregon/internal/config"
 )
@@ -41,6 +43,10 @@ func (s *System) connect() error {
 	return nil
 }
 
+// quiet keeps the Redis client from writing to the process's stderr by itself: what it reports comes back as an error
+// too, and is said or logged once by whoever asked.
+var quiet = sync.OnceFunc(logging.Disable)
+
 // embeddedTick moves the clock of the Redis in the process: its keys expire only when it is told that time has
 // passed.
 const embeddedTick = 500 * time.Millisecond
@@ -56,12 +62,15 @@ func (s *System) embed() error {
 		defer close(ended)
 		t := time.NewTicker(embeddedTick)
 		defer t.Stop()
+		last := time.Now()
 		for {
 			select {
 			case <-done:
 				return
-			case <-t.C:
-				m.FastForward(embeddedTick)
+			case <-t.C: // some ticks are lost when the machine is busy or asleep
+				now := time.Now()
+				m.FastForward(now.Sub(last))
+				last = now
 			}
 		}
 	}()

@@ -51,6 +51,12 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (*System, error) {
 		return nil, err
 	}
 	s.Accounts = accounts
+	// What a person must mend is said before anything is waited for.
+	key, err := masterKey(cfg, s.Embedded, o.UserConfigDir)
+	if err != nil {
+		return nil, err
+	}
+	quiet()
 	if s.Embedded {
 		err = s.embed()
 	} else {
@@ -63,11 +69,7 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (*System, error) {
 		s.Close()
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	key, err := masterKey(cfg, s.Embedded, o.UserConfigDir)
-	if err == nil {
-		s.Ledger, err = ledger.New(s.Redis, key)
-	}
-	if err != nil {
+	if s.Ledger, err = ledger.New(s.Redis, key); err != nil {
 		s.Close()
 		return nil, err
 	}
