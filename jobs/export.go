@@ -86,7 +86,7 @@ func (x Export) cells(r Result) []string {
 
 // harmless keeps a spreadsheet from taking a cell for a formula.
 func harmless(cell string) string {
-	if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
+	if cell != "" && strings.ContainsRune("=+-@\t\r\n", rune(cell[0])) {
 		return "'" + cell
 	}
 	return cell
@@ -208,11 +208,11 @@ func StateText(s ledger.RowState, lang string) string {
 // ownCodes explains the codes that are ours and not a provider's.
 var ownCodes = map[string][2]string{
 	"worker_lost": {
-		"El programa se detuvo mientras enviaba: pudo salir o no. Revísala antes de reenviar.",
+		"El programa se detuvo mientras enviaba: pudo salir o no. Revísela antes de reenviar.",
 		"The program stopped while sending: it may have left or not. Look before sending again.",
 	},
 	codeInternal: {
-		"Falla interna al enviar: pudo salir o no. Revísala antes de reenviar.",
+		"Falla interna al enviar: pudo salir o no. Revísela antes de reenviar.",
 		"Internal failure while sending: it may have left or not. Look before sending again.",
 	},
 }

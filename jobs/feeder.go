@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -18,7 +19,8 @@ const (
 	hintsAhead   = time.Minute
 	hintsAtLeast = 500
 	hintsAtMost  = 10_000
-	pagesPerLook = 40 // so that a look stays short
+	pagesPerLook = 40    // with rows, so that a look stays short
+	emptyPerLook = 2_000 // without any: a stray row far below the others makes many
 	feedLease    = 5 * time.Second
 )
 
@@ -32,22 +34,26 @@ type feeder struct {
 }
 
 func newFeeder(rdb redis.UniversalClient, l *ledger.Ledger, c *ledger.Campaign) *feeder {
-	r := newRecorder(rdb)
-	return &feeder{ledger: l, campaign: c, recorder: r, client: asynq.NewClientFromRedisClient(r)}
+	return &feeder{ledger: l, campaign: c, recorder: newRecorder(rdb)}
 }
 
 // feed adds pages of hints until about `target` are in the queue, of which `live` are there already.
 func (f *feeder) feed(ctx context.Context, control ledger.Control, live, target int) error {
+	// A client remembers that asynq knows the queue; a new one tells it again, in case somebody deleted the queue.
+	f.client = asynq.NewClientFromRedisClient(f.recorder)
 	pages, rows := control.FedPages, control.FedRows
 	last := ledger.PageOf(f.campaign.LastRow)
-	for range pagesPerLook {
-		if live >= target || pages > last {
-			return nil
-		}
+	for full, empty := 0, 0; full < pagesPerLook && live < target && pages <= last; {
 		entries, err := f.ledger.Entries(ctx, f.campaign.ID, pages)
 		if err != nil {
 			return err
 		}
+		pages++
+		if len(entries) == 0 && pages <= last && empty < emptyPerLook {
+			empty++
+			continue // the cursor moves with the next page that has rows
+		}
+		full++
 		for _, e := range entries {
 			if e.Kind != ledger.Valid {
 				continue
@@ -64,7 +70,6 @@ func (f *feeder) feed(ctx context.Context, control ledger.Control, live, target 
 		if _, err := f.recorder.Flush(ctx); err != nil {
 			return err
 		}
-		pages++
 		ok, err := f.ledger.Fed(ctx, f.campaign.ID, control.Generation, pages, rows)
 		if err != nil || !ok {
 			return err // another worker is further: the next look sees it
@@ -91,20 +96,28 @@ func (f *feeder) done(c ledger.Control) bool { return c.FedPages > ledger.PageOf
 type queueState struct {
 	hints   int // that will be looked at: pending, running, scheduled or to be retried
 	paused  bool
-	unknown bool // asynq cannot count a queue with a damaged entry
+	unknown bool // Redis did not answer, or asynq cannot count: it fails on a damaged entry
 }
 
 // inspect reads the queue. It comes before the ledger's status: a row that closes between the two readings then makes
 // the hints look too many, never too few.
 func (k *keeper) inspect() queueState {
 	info, err := k.queue.GetQueueInfo(k.campaign.ID)
-	switch {
-	case err == nil:
+	if err == nil {
 		return queueState{hints: info.Pending + info.Active + info.Scheduled + info.Retry, paused: info.Paused}
-	case errors.Is(err, asynq.ErrQueueNotFound):
-		return queueState{}
 	}
-	return queueState{unknown: true}
+	exists, err := k.queueExists()
+	return queueState{unknown: exists || err != nil}
+}
+
+// queueExists reports whether the campaign's queue was ever fed. Most of what asynq does with a queue fails in a way of
+// its own when there is none.
+func (k *keeper) queueExists() (bool, error) {
+	queues, err := k.queue.Queues()
+	if err != nil {
+		return false, fmt.Errorf("list queues: %w", err)
+	}
+	return slices.Contains(queues, k.campaign.ID), nil
 }
 
 // openAndFed is how many open rows should have a hint; an estimate from below once a generation was raised.
@@ -137,7 +150,8 @@ func (k *keeper) feed(ctx context.Context, s ledger.Status, q queueState) error 
 // When hints count as lost.
 const (
 	lostAfter  = 60 * time.Second // fewer live hints than fed open rows for so long
-	stuckAfter = 3 * time.Minute  // nothing changed for so long although rows could go
+	stuckAfter = 20 * time.Second // nothing changed for so long although rows could go; doubled each time it did not help
+	stuckMost  = 10 * time.Minute
 )
 
 // watch remembers what a keeper saw, to tell a passing moment from a lasting state.
@@ -145,7 +159,8 @@ type watch struct {
 	elsewhere bool      // the queue was paused at the last look, the ledger not
 	fewSince  time.Time // since when there are fewer hints than open rows
 	counts    string    // at the last change
-	since     time.Time
+	since     time.Time // the last change, or the last time that hints were made anew
+	raised    int       // how often they were, since the last change
 }
 
 // pausedElsewhere reports a pause that only the queue dashboard can have made: seen twice, since a pause or a
@@ -158,8 +173,8 @@ func (w *watch) pausedElsewhere(paused bool) bool {
 
 // hintsLost reports whether the open rows must be hinted anew.
 func (w *watch) hintsLost(s ledger.Status, live int, fed bool, perSecond float64, now time.Time) bool {
-	if counts := fmt.Sprint(s.Counts, s.Control.Generation, s.Control.FedPages); counts != w.counts {
-		w.counts, w.since = counts, now
+	if counts := fmt.Sprint(s.Counts); counts != w.counts {
+		w.counts, w.since, w.raised = counts, now, 0
 	}
 	open := s.Counts.Open()
 	if !fed {
@@ -171,11 +186,14 @@ func (w *watch) hintsLost(s ledger.Status, live int, fed bool, perSecond float64
 		w.fewSince = now
 	}
 	few := !w.fewSince.IsZero() && now.Sub(w.fewSince) >= lostAfter
-	// Hints in the hands of dead workers are counted as live. Rows that wait have a time of their own.
+	// Hints in the hands of a dead worker are counted as live, and asynq takes two minutes to give them back. Rows that
+	// wait have a time of their own.
 	patience := max(stuckAfter, time.Duration(10/perSecond*float64(time.Second)))
-	stuck := s.Counts[ledger.Queued] > 0 && s.Counts[ledger.Sending] == 0 && now.Sub(w.since) >= patience
+	patience = min(patience<<min(w.raised, 10), max(patience, stuckMost))
+	stuck := s.Counts[ledger.Queued] > 0 && now.Sub(w.since) >= patience
 	if few || stuck {
 		w.fewSince, w.since = time.Time{}, now
+		w.raised++
 		return true
 	}
 	return false

@@ -90,7 +90,8 @@ func TestAnErrorThatSaysNothingIsInDoubt(t *testing.T) {
 	t.Parallel()
 	var nothing *providers.Error
 	for name, err := range map[string]error{
-		"Plain": errors.New("boom"), "Cancelled": context.Canceled, "Nil": nothing, "WrappedNil": fmt.Errorf("x: %w", nothing),
+		"Plain": errors.New("boom"), "Cancelled": context.Canceled, "Nil": nothing,
+		"WrappedNil": fmt.Errorf("x: %w", nothing),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -210,7 +211,7 @@ func TestParseHint(t *testing.T) {
 	}
 }
 
-// FuzzParseHint: whatever is in a queue, a hint names a row or is refused, and a refusal repeats nothing of the payload.
+// FuzzParseHint: whatever is in a queue, a hint names a row or is refused, and what was read can be written again.
 func FuzzParseHint(f *testing.F) {
 	for _, payload := range []string{
 		`{"campaign":"promo-0a1b2c3d","row":4213}`, `{"campaign":"","row":1}`, `{"row":1e9}`, `[]`, `null`, "\xff", "",

@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -81,32 +82,32 @@ func (k *keeper) keep(ctx context.Context) {
 
 // look does what the campaign needs now. It returns when to look again, and whether the campaign is over.
 func (k *keeper) look(ctx context.Context) (time.Duration, bool) {
-	if k.lane == nil {
-		return idleLook, k.gone(ctx)
-	}
 	queue := k.inspect()
 	s, err := k.ledger.Status(ctx, k.campaign.ID)
 	if err != nil {
-		k.trouble(ctx, "campaign not looked at", err)
+		k.trouble(ctx, "read", err)
 		return runningLook, false
 	}
-	switch s.Control.State {
-	case ledger.Running:
+	over := false
+	switch {
+	case s.Control.State == ledger.Finished || s.Control.State == ledger.Cancelled:
+		k.unserve()
+		over, err = k.end(ctx, s)
+	case k.lane == nil: // what needs the account is for other workers
+		return idleLook, false
+	case s.Control.State == ledger.Running:
 		err = k.run(ctx, s, queue)
-	case ledger.Paused:
+	case s.Control.State == ledger.Paused:
+		k.watch = watch{} // time that passes from here on says nothing about hints
 		k.unserve()
-		err = k.wait(ctx, s, queue.paused)
-	case ledger.Scheduled:
+		err = k.wait(ctx, s, queue)
+	case s.Control.State == ledger.Scheduled:
 		err = k.schedule(ctx)
-	case ledger.Finished, ledger.Cancelled:
-		k.unserve()
-		over, endErr := k.end(ctx, s)
-		if over {
-			return 0, true
-		}
-		err = endErr
 	}
-	k.trouble(ctx, "campaign not served fully", err)
+	if over {
+		return 0, true
+	}
+	k.trouble(ctx, "serve", err)
 	if s.Control.State == ledger.Running {
 		return runningLook, false
 	}
@@ -114,17 +115,11 @@ func (k *keeper) look(ctx context.Context) (time.Duration, bool) {
 }
 
 // trouble says what went wrong when it begins, and nothing while it lasts.
-func (k *keeper) trouble(ctx context.Context, what string, err error) {
+func (k *keeper) trouble(ctx context.Context, step string, err error) {
 	if err != nil && !k.troubled && ctx.Err() == nil {
-		k.log.WarnContext(ctx, what, "err", err)
+		k.log.WarnContext(ctx, "campaign not looked after fully", "step", step, "err", err)
 	}
 	k.troubled = err != nil
-}
-
-// gone reports whether a campaign of another worker's account is over.
-func (k *keeper) gone(ctx context.Context) bool {
-	c, err := k.ledger.Control(ctx, k.campaign.ID)
-	return err == nil && (c.State == ledger.Finished || c.State == ledger.Cancelled)
 }
 
 // run governs, sweeps, feeds and serves a running campaign.
@@ -134,8 +129,9 @@ func (k *keeper) run(ctx context.Context, s ledger.Status, queue queueState) err
 		return err
 	}
 	if pause.Verb != "" {
+		k.live.stopped()
+		_, _, err := k.ledger.Steer(ctx, k.campaign.ID, pause) // first: letting go may wait for a provider's answer
 		k.unserve()
-		_, _, err := k.ledger.Steer(ctx, k.campaign.ID, pause)
 		return err
 	}
 	if err := k.sweep(ctx); err != nil {
@@ -198,7 +194,7 @@ func (k *keeper) hours(now time.Time) (closing map[string]time.Time, opens time.
 }
 
 // wait keeps a paused campaign as it is, and resumes it when the reason of a machine's pause is gone.
-func (k *keeper) wait(ctx context.Context, s ledger.Status, queuePaused bool) error {
+func (k *keeper) wait(ctx context.Context, s ledger.Status, queue queueState) error {
 	if err := k.sweep(ctx); err != nil {
 		return err
 	}
@@ -207,7 +203,7 @@ func (k *keeper) wait(ctx context.Context, s ledger.Status, queuePaused bool) er
 		return err
 	}
 	if s.Control.Reason == reasonAsynqmon && !s.Control.ByPerson {
-		if queuePaused {
+		if queue.paused || queue.unknown {
 			return nil
 		}
 		return k.resume(ctx, reasonAsynqmon)
@@ -219,7 +215,7 @@ func (k *keeper) wait(ctx context.Context, s ledger.Status, queuePaused bool) er
 	if gone {
 		return k.resume(ctx, s.Control.Reason)
 	}
-	if queuePaused || time.Since(s.Control.Since) < 2*time.Second {
+	if queue.paused || time.Since(s.Control.Since) < 2*time.Second {
 		return nil
 	}
 	return k.assertPause(ctx)
@@ -270,31 +266,41 @@ func (k *keeper) schedule(ctx context.Context) error {
 	return err
 }
 
-// end clears up after a campaign that is over: no hint of a cancelled one stays, and no claim is left without a
+// end clears up after a campaign that is over: no hint that would be looked at stays, and no claim is left without a
 // result.
 func (k *keeper) end(ctx context.Context, s ledger.Status) (bool, error) {
 	if err := k.sweep(ctx); err != nil {
 		return false, err
 	}
-	if s.Control.State == ledger.Cancelled {
-		if err := k.clear(); err != nil {
-			return false, err
-		}
-		if s.Counts[ledger.Sending] > 0 {
-			return false, nil
-		}
+	if err := k.clear(); err != nil {
+		return false, err
+	}
+	if s.Counts[ledger.Sending] > 0 {
+		return false, nil
 	}
 	_ = k.queue.UnpauseQueue(k.campaign.ID) // an error means that it is not paused
-	return true, k.ledger.Retire(ctx, k.campaign.ID)
+	if err := k.ledger.Retire(ctx, k.campaign.ID); err != nil {
+		return false, err
+	}
+	// A late settle may have woken the campaign since its status was read, and put it before the workers for nothing.
+	now, err := k.ledger.Control(ctx, k.campaign.ID)
+	if err == nil && now.State != ledger.Finished && now.State != ledger.Cancelled {
+		err = k.ledger.Activate(ctx, k.campaign.ID)
+	}
+	return err == nil, err
 }
 
-// clear takes the hints of a cancelled campaign out of its queue.
+// clear takes the hints of a campaign that is over out of its queue: those of a cancelled one, and those of an older
+// generation than the one that finished it.
 func (k *keeper) clear() error {
+	if exists, err := k.queueExists(); err != nil || !exists {
+		return err
+	}
 	for _, remove := range []func(string) (int, error){
 		k.queue.DeleteAllPendingTasks, k.queue.DeleteAllScheduledTasks, k.queue.DeleteAllRetryTasks,
 	} {
-		if _, err := remove(k.campaign.ID); err != nil && !errors.Is(err, asynq.ErrQueueNotFound) {
-			return err
+		if _, err := remove(k.campaign.ID); err != nil {
+			return fmt.Errorf("clear queue: %w", err)
 		}
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -61,7 +62,7 @@ func (p Plan) Affordable() bool { return p.Cost == nil || p.Balance == nil || *p
 func (a Account) Plan(ctx context.Context, launch Launch, report campaign.Report) (Plan, error) {
 	plan := Plan{Messages: report.Valid}
 	if a.Cost != nil {
-		cost := *a.Cost * float64(report.Valid)
+		cost := math.Round(*a.Cost*float64(report.Valid)*1e6) / 1e6 // 0.1 three times is 0.3
 		plan.Cost = &cost
 	}
 	b, err := a.Balance(ctx)
@@ -125,7 +126,7 @@ var ErrChanged = errors.New("the file changed while it was being read")
 func (o *Operator) Launch(
 	ctx context.Context, launch Launch, f *campaign.File, report campaign.Report,
 ) (Launched, error) {
-	id, existing, err := o.identify(ctx, launch, report.Hash)
+	id, existing, err := o.Find(ctx, launch, report.Hash)
 	if err != nil {
 		return Launched{}, err
 	}
@@ -190,10 +191,10 @@ var kinds = map[campaign.Status]ledger.Kind{
 	campaign.Invalid: ledger.Invalid, campaign.Valid: ledger.Valid, campaign.Skipped: ledger.Skipped,
 }
 
-// identify names the campaign that a launch means. Without Again it is always the same one; with Again it is the
+// Find names the campaign that a launch of these checked rows means, and says whether it was launched before. Without Again it is always the same one; with Again it is the
 // first that was not launched yet, so that a launch killed half-way is finished and not doubled. A draft whose rows
 // were read otherwise, by an older version of this program, is left behind: it never sent anything and never will.
-func (o *Operator) identify(ctx context.Context, launch Launch, content string) (id string, existing bool, err error) {
+func (o *Operator) Find(ctx context.Context, launch Launch, content string) (id string, existing bool, err error) {
 	sum := sha256.Sum256([]byte(strings.Join(
 		[]string{launch.Account, launch.Template.ID, launch.Mapping, launch.FileHash}, "\x00")))
 	base := slug(launch.Name) + "-" + hex.EncodeToString(sum[:4])

@@ -151,11 +151,12 @@ func (l *Limiter) fill(ctx context.Context) (time.Duration, error) {
 		return offset, nil
 	}
 	// Redis's clock is only used for distances: the first slot lies `offset` from the moment of its answer.
-	first, interval := time.Now().Add(offset), time.Duration(reply[2])*time.Microsecond
+	now, interval := time.Now(), time.Duration(reply[2])*time.Microsecond
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i := range given {
-		l.slots = append(l.slots, first.Add(time.Duration(i)*interval))
+		ahead := max(offset+time.Duration(i)*interval, 0) // before now lies what a burst may use at once
+		l.slots = append(l.slots, now.Add(ahead))
 	}
 	return 0, nil
 }

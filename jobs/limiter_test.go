@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -12,14 +13,13 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"pgregory.net/rapid"
-
-	"pregon/internal/redistest"
 )
 
 // grant is slots that Redis gave, in microseconds of Redis's own clock: there is no other to compare slots by.
 type grant struct {
 	first, interval float64
 	slots           int64
+	at              float64 // when they were given: what lies before it is sent at once
 }
 
 // bookkeeper is a Redis client that notes every grant. The script runs in one transaction with a look at what it wrote,
@@ -51,11 +51,37 @@ func (b *bookkeeper) EvalSha(ctx context.Context, digest string, keys []string, 
 	if len(reply) == 3 && reply[0] > 0 {
 		after, _ := next.Float64()
 		interval := float64(time.Second.Microseconds()) / args[0].(float64)
+		first := after - float64(reply[0])*interval
 		b.mu.Lock()
-		b.grants = append(b.grants, grant{after - float64(reply[0])*interval, interval, reply[0]})
+		b.grants = append(b.grants, grant{first, interval, reply[0], first - float64(reply[1])})
 		b.mu.Unlock()
 	}
 	return cmd
+}
+
+// sends are the earliest instants at which something may be sent in the slots, in order.
+func (b *bookkeeper) sends() []float64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var all []float64
+	for _, g := range b.grants {
+		for i := range g.slots {
+			all = append(all, max(g.first+float64(i)*g.interval, g.at))
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// ahead is the longest that a slot lay ahead when it was given.
+func (b *bookkeeper) ahead() float64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	longest := 0.0
+	for _, g := range b.grants {
+		longest = max(longest, g.first+float64(g.slots-1)*g.interval-g.at)
+	}
+	return longest
 }
 
 // slots are all slots that were given, in order.
@@ -80,7 +106,7 @@ func TestSlotsOfAFleetNeverLieCloserThanTheInterval(t *testing.T) {
 	for _, burst := range []int{1, 4} {
 		t.Run(fmt.Sprintf("Burst%d", burst), func(t *testing.T) {
 			t.Parallel()
-			redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+			each(t, func(t *testing.T, rdb redis.UniversalClient) {
 				const perSecond, fleet, callers, each = 150.0, 3, 8, 12
 				books := &bookkeeper{UniversalClient: rdb}
 				var wg sync.WaitGroup
@@ -109,13 +135,16 @@ func TestSlotsOfAFleetNeverLieCloserThanTheInterval(t *testing.T) {
 					t.Fatalf("%d slots given for %d callers", len(slots), fleet*callers*each)
 				}
 				interval := float64(time.Second.Microseconds()) / perSecond
-				for i := burst; i < len(slots); i++ {
-					if d := slots[i] - slots[i-burst]; d < float64(burst)*interval-rounding && i > burst {
-						t.Fatalf("slots %d and %d lie %.1f µs apart, want %.1f", i-burst, i, d, float64(burst)*interval)
+				for i := range slots[1:] {
+					if d := slots[i+1] - slots[i]; d < interval-rounding {
+						t.Fatalf("slots %d and %d lie %.1f µs apart, want %.1f", i, i+1, d, interval)
 					}
 				}
+				wantRate(t, books, perSecond, burst)
 				for l, own := range taken {
-					unique(t, l, own)
+					if burst == 1 { // slots of a burst are all of the same moment
+						unique(t, l, own)
+					}
 				}
 			})
 		})
@@ -133,7 +162,7 @@ func unique(t *testing.T, l *Limiter, slots []time.Time) {
 // TestNoSecondHoldsMoreThanTheRateAllows asks the script at random moments of a clock that a test moves.
 func TestNoSecondHoldsMoreThanTheRateAllows(t *testing.T) {
 	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+	each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		names := 0
 		rapid.Check(t, func(t *rapid.T) {
 			names++
@@ -152,19 +181,41 @@ func TestNoSecondHoldsMoreThanTheRateAllows(t *testing.T) {
 				back := rapid.Int64Range(0, 3_000_000).Draw(t, "µs later")
 				shift(t, rdb, l.key, books, float64(back))
 			}
-			slots := books.slots()
-			for i, from := range slots {
-				n := 0
-				for _, s := range slots[i:] {
-					if s < from+1e6-rounding {
-						n++
-					}
-				}
-				if limit := int(perSecond) + burst; n > limit {
-					t.Fatalf("%d slots in one second at rate %.2f and burst %d", n, perSecond, burst)
-				}
-			}
+			wantRate(t, books, perSecond, burst)
 		})
+	})
+}
+
+// wantRate fails when any second may hold more than rate + burst − 1 sends, or when a slot was given too early.
+func wantRate(t interface{ Fatalf(string, ...any) }, books *bookkeeper, perSecond float64, burst int) {
+	sends := books.sends()
+	limit := int(math.Ceil(perSecond)) + burst - 1
+	for i, from := range sends {
+		end, _ := slices.BinarySearch(sends, from+1e6-rounding)
+		if end-i > limit {
+			t.Fatalf("%d sends in one second at rate %.2f and burst %d", end-i, perSecond, burst)
+		}
+	}
+	if ahead := books.ahead(); ahead > float64(slotAhead.Microseconds())+rounding {
+		t.Fatalf("a slot was given %.0f µs ahead", ahead)
+	}
+}
+
+func TestABurstIsUsedWhole(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		const burst = 5
+		books := &bookkeeper{UniversalClient: rdb}
+		l := NewLimiter(books, "cv", 2, burst) // what may be sent at once reaches two seconds back
+		for range burst {
+			slot, err := l.Take(t.Context())
+			if err != nil || slot.After(time.Now()) {
+				t.Fatalf("took %v (%v), want a slot of now", slot, err)
+			}
+		}
+		if got := len(books.slots()); got != burst {
+			t.Errorf("%d slots were given for %d sends: some were dropped as stale", got, burst)
+		}
 	})
 }
 
@@ -184,6 +235,7 @@ func shift(t *rapid.T, rdb redis.UniversalClient, key string, books *bookkeeper,
 	defer books.mu.Unlock()
 	for i := range books.grants {
 		books.grants[i].first -= by
+		books.grants[i].at -= by
 	}
 }
 
@@ -199,7 +251,7 @@ func interval(t testing.TB, l *Limiter) int64 {
 
 func TestSlowHalvesTheRateAndItGrowsBack(t *testing.T) {
 	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+	each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		l := NewLimiter(rdb, "cv", 100, 1)
 		// ago makes the last "too fast" this old; growing back goes by the age alone.
 		ago := func(d time.Duration) {
@@ -239,7 +291,7 @@ func TestSlowHalvesTheRateAndItGrowsBack(t *testing.T) {
 
 func TestAReturnedSlotIsTheNextOne(t *testing.T) {
 	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+	each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		l := NewLimiter(rdb, "cv", 5, 1)
 		slot, err := l.Take(t.Context())
 		if err != nil {
@@ -255,7 +307,7 @@ func TestAReturnedSlotIsTheNextOne(t *testing.T) {
 
 func TestAReturnedSlotReachesWhoIsWaiting(t *testing.T) {
 	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+	each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		books := &bookkeeper{UniversalClient: rdb}
 		l := NewLimiter(books, "cv", 0.001, 1) // the next slot lies a quarter of an hour ahead
 		slot, err := l.Take(t.Context())
@@ -286,7 +338,7 @@ func TestAReturnedSlotReachesWhoIsWaiting(t *testing.T) {
 
 func TestWaitingCallersAskRedisOnce(t *testing.T) {
 	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+	each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		const perSecond, callers, slots = 20.0, 60, 20
 		books := &bookkeeper{UniversalClient: rdb}
 		l := NewLimiter(books, "cv", perSecond, 1)
@@ -311,7 +363,7 @@ func TestWaitingCallersAskRedisOnce(t *testing.T) {
 
 func TestACallerThatGivesUpLosesNothing(t *testing.T) {
 	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+	each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		books := &bookkeeper{UniversalClient: rdb}
 		l := NewLimiter(books, "cv", 2, 1)
 		if _, err := l.Take(t.Context()); err != nil { // the next slot lies half a second ahead
@@ -345,7 +397,7 @@ func TestACallerThatGivesUpLosesNothing(t *testing.T) {
 
 func TestAStaleSlotIsDropped(t *testing.T) {
 	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+	each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		l := NewLimiter(rdb, "cv", 10, 1)
 		now := time.Now()
 		fresh := now.Add(time.Hour)

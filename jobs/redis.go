@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"sync"
 	"time"
@@ -101,7 +102,7 @@ func (r *recorder) Flush(ctx context.Context) (added int, err error) {
 	r.mu.Lock()
 	batch := r.batch
 	r.batch = nil
-	texts := r.texts
+	texts := maps.Clone(r.texts)
 	r.mu.Unlock()
 	if len(batch) == 0 {
 		return 0, nil

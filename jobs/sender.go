@@ -18,8 +18,9 @@ import (
 
 // The times of one send. A claim outlives the longest send, so that only a dead worker leaves an overdue one.
 const (
-	sendWindow  = 5 * time.Second  // from the claim to the first byte of the body
-	sendBudget  = 60 * time.Second // for the answer; providers keep it themselves
+	claimLead   = 15 * time.Millisecond // from the claim to the slot: a few round trips to Redis
+	sendWindow  = 5 * time.Second       // from the claim to the first byte of the body
+	sendBudget  = 60 * time.Second      // for the answer; providers keep it themselves
 	claimTime   = sendWindow + sendBudget + 15*time.Second
 	freshFor    = 5 * time.Second        // a copy of the campaign's state older than this counts as paused
 	settlePause = 200 * time.Millisecond // between two tries to record an outcome
@@ -116,11 +117,15 @@ func (s *sender) attempt(ctx context.Context, h hint, row *ledger.Row) error {
 	if err != nil {
 		return s.unlooked(ctx, h, "slot", err)
 	}
+	// A row claimed long before its slot would be in doubt for nothing if this process died meanwhile.
+	if wait := time.Until(slot) - claimLead; wait > 0 && !sleep(s.stop, wait) {
+		return soon("stopping")
+	}
 	select { // after the slot: a slow campaign must not hold what a fast one could use
 	case s.inFlight <- struct{}{}:
 		defer func() { <-s.inFlight }()
 	case <-s.stop.Done():
-		return paused("stopping")
+		return soon("stopping")
 	}
 	claimed := time.Now() // before it is asked for: the answer may come long after the claim was given
 	claim, err := s.claim(ctx, ledger.NewClaim(h.Campaign, h.Row), row.Country)
@@ -134,7 +139,7 @@ func (s *sender) attempt(ctx context.Context, h hint, row *ledger.Row) error {
 	}
 	if !s.paced(slot, claimed) {
 		s.release(claim)
-		return paused("slot missed")
+		return soon("slot missed")
 	}
 	receipt, sendErr := s.lane.Provider.Send(context.WithoutCancel(ctx), s.message(row, claim, claimed))
 	return s.finish(ctx, claim, s.verdict(ctx, receipt, sendErr, claim))
@@ -321,7 +326,7 @@ func (s *sender) notNow(ctx context.Context, c ledger.Claim) error {
 		}
 		return nil
 	}
-	return paused("released")
+	return soon("released")
 }
 
 // shelve keeps a hint where people see it, as long as there is room: the ledger has the row in any case.
@@ -336,13 +341,16 @@ func (s *sender) shelve(ctx context.Context, text string) error {
 // unlooked is a hint that could not be looked at: Redis is away, or this worker is stopping.
 func (s *sender) unlooked(ctx context.Context, h hint, step string, err error) error {
 	if s.stop.Err() != nil {
-		return paused("stopping")
+		return soon("stopping")
 	}
 	s.log.WarnContext(ctx, "row not looked at", "campaign", h.Campaign, "row", h.Row, "step", step, "err", err)
 	return &hintError{text: step + " not possible", delay: pauseCheck}
 }
 
 func paused(why string) error { return &hintError{text: why, delay: pauseCheck} }
+
+// soon is for a row that nothing stands in the way of: this worker was only not the one to send it now.
+func soon(why string) error { return &hintError{text: why, delay: time.Second} }
 
 // pageCache keeps the pages of one campaign that hints lately asked for: hints come in the order of the file.
 type pageCache struct {

@@ -9,12 +9,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/alicebob/miniredis/v2"
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
@@ -37,7 +39,39 @@ const (
 	phonePrefix = "318777" // national; the last four digits choose the simulator's scenario
 )
 
-var canaries = regexp.MustCompile(phonePrefix + `\d{4}|` + canaryName + `|` + regexp.QuoteMeta(canaryLogin) + `|` + canaryToken)
+var canaries = regexp.MustCompile(strings.Join([]string{
+	phonePrefix + `\d{4}`, canaryName, regexp.QuoteMeta(canaryLogin), canaryToken,
+}, "|"))
+
+// each runs f on miniredis, whose keys expire because it is told that time passes, as in the embedded Redis, and on a
+// real Redis.
+func each(t *testing.T, f func(t *testing.T, rdb redis.UniversalClient)) {
+	t.Helper()
+	t.Run("miniredis", func(t *testing.T) {
+		m := miniredis.RunT(t)
+		const step = 100 * time.Millisecond
+		var clock sync.WaitGroup
+		done := make(chan struct{})
+		clock.Go(func() {
+			tick := time.NewTicker(step)
+			defer tick.Stop()
+			for {
+				select {
+				case <-done:
+					return
+				case <-tick.C:
+					m.FastForward(step)
+				}
+			}
+		})
+		t.Cleanup(func() {
+			close(done)
+			clock.Wait()
+		})
+		f(t, redistest.Client(t, m.Addr()))
+	})
+	t.Run("redis", func(t *testing.T) { f(t, redistest.Client(t, redistest.Start(t))) })
+}
 
 // patience bounds every wait for an event. Nothing is ever expected to take that long.
 const patience = 50 * time.Second
@@ -45,6 +79,12 @@ const patience = 50 * time.Second
 // await waits until something has happened, looking every few milliseconds.
 func await(t testing.TB, what string, happened func() bool) {
 	t.Helper()
+	if !happens(t, happened) {
+		t.Fatalf("did not happen: %s", what)
+	}
+}
+
+func happens(t testing.TB, happened func() bool) bool {
 	limit, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
@@ -52,10 +92,11 @@ func await(t testing.TB, what string, happened func() bool) {
 	for !happened() {
 		select {
 		case <-limit.Done():
-			t.Fatalf("did not happen: %s", what)
+			return false
 		case <-tick.C:
 		}
 	}
+	return true
 }
 
 // tap is a log that a test can read.
@@ -118,7 +159,8 @@ func newStage(t *testing.T, rdb redis.UniversalClient, o simulator.Options) *sta
 	client := providers.NewHTTPClient()
 	t.Cleanup(client.CloseIdleConnections)
 	cv, err := contactovirtual.New(contactovirtual.Config{
-		URL: web.URL, Login: providers.NewSecret(canaryLogin), Token: providers.NewSecret(canaryToken), HTTPClient: client, Timeout: 5 * time.Second,
+		URL: web.URL, Login: providers.NewSecret(canaryLogin), Token: providers.NewSecret(canaryToken),
+		HTTPClient: client, Timeout: 5 * time.Second,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -135,14 +177,21 @@ func (s *stage) operator() *Operator { return NewOperator(s.rdb, s.ledger, []Acc
 // private fails when a canary is in the log or anywhere in Redis.
 func (s *stage) private() {
 	s.t.Helper()
+	for _, leak := range s.leaks() {
+		s.t.Error(leak)
+	}
+}
+
+func (s *stage) leaks() (leaks []string) {
 	if found := canaries.FindString(s.log.String()); found != "" {
-		s.t.Errorf("the log shows %q", found)
+		leaks = append(leaks, fmt.Sprintf("the log shows %q", found))
 	}
 	for key, text := range everything(s.t, s.rdb) {
 		if found := canaries.FindString(key + "\n" + text); found != "" {
-			s.t.Errorf("Redis shows %q in %s", found, key)
+			leaks = append(leaks, fmt.Sprintf("Redis shows %q in %s", found, key))
 		}
 	}
+	return leaks
 }
 
 // everything is all of a Redis as text, by key.
@@ -216,24 +265,24 @@ func template(id string) campaign.Template {
 }
 
 // checked opens and checks a file as the command line does.
-func checked(t testing.TB, a Account, text string, template campaign.Template) (*campaign.File, campaign.Report, string) {
+func checked(
+	t testing.TB, a Account, text string, template campaign.Template,
+) (file *campaign.File, report campaign.Report, hash string) {
 	t.Helper()
 	rules, noVars := a.Rules()
-	f, err := campaign.Open(campaign.Input{Name: "promo.csv", R: strings.NewReader(text), Size: int64(len(text))},
+	file, err := campaign.Open(campaign.Input{Name: "promo.csv", R: strings.NewReader(text), Size: int64(len(text))},
 		campaign.Spec{Template: template, Rules: rules, NoVars: noVars})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = f.Close() })
-	report, err := campaign.Check(f, nil)
-	if err != nil {
+	t.Cleanup(func() { _ = file.Close() })
+	if report, err = campaign.Check(file, nil); err != nil {
 		t.Fatal(err)
 	}
-	hash, err := HashFile(strings.NewReader(text))
-	if err != nil {
+	if hash, err = HashFile(strings.NewReader(text)); err != nil {
 		t.Fatal(err)
 	}
-	return f, report, hash
+	return file, report, hash
 }
 
 // launch checks a file of these people and launches it, at any hour unless changed.
@@ -317,13 +366,18 @@ func (s *stage) becomes(id string, state ledger.State, reason string) Status {
 	s.t.Helper()
 	var last Status
 	looks := 0
-	await(s.t, fmt.Sprintf("campaign is %s(%s)", state, reason), func() bool {
+	reached := happens(s.t, func() bool {
 		if looks++; looks%20 == 0 {
 			s.nudge(id)
 		}
 		last = s.status(id)
 		return last.State == state && (reason == "" || last.Reason == reason)
 	})
+	if !reached {
+		info, err := s.queue.GetQueueInfo(id)
+		s.t.Fatalf("campaign is not %s(%s) but %s(%s) with %v; queue %+v %v", state, reason, last.State, last.Reason,
+			last.Counts, info, err)
+	}
 	return last
 }
 
@@ -374,10 +428,10 @@ func (s *stage) wantOnce(people []contact) {
 // hints are the hints of a campaign that will be looked at again, and those that are kept aside.
 func (s *stage) hints(id string) (coming, aside int) {
 	s.t.Helper()
-	info, err := s.queue.GetQueueInfo(id)
-	if errors.Is(err, asynq.ErrQueueNotFound) {
+	if queues, err := s.queue.Queues(); err != nil || !slices.Contains(queues, id) {
 		return 0, 0
 	}
+	info, err := s.queue.GetQueueInfo(id)
 	if err != nil {
 		s.t.Fatal(err)
 	}

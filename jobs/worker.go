@@ -66,6 +66,9 @@ func NewWorker(cfg WorkerConfig) (*Worker, error) {
 		operator: NewOperator(cfg.Redis, cfg.Ledger, cfg.Accounts), now: time.Now, reopenEvery: reopenEvery,
 	}
 	for _, a := range cfg.Accounts {
+		if !(a.Rate > 0) {
+			return nil, fmt.Errorf("rate of account %q is %v, want more than 0", a.Name, a.Rate)
+		}
 		w.lanes[a.Name] = &lane{Account: a, limiter: NewLimiter(cfg.Redis, a.Name, a.Rate, a.Burst)}
 	}
 	return w, nil

@@ -12,13 +12,12 @@ import (
 
 	"pregon/campaign"
 	"pregon/internal/ledger"
-	"pregon/internal/redistest"
 	"pregon/providers/simulator"
 )
 
 func TestTwoWorkersSendEachRowOnce(t *testing.T) {
 	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+	each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		t.Parallel()
 		s := newStage(t, rdb, simulator.Options{Latency: 5 * time.Millisecond})
 		people := contacts(300)
@@ -67,7 +66,7 @@ func checkMessage(t *testing.T, s *stage, id string, rows map[int]Result, m simu
 
 func TestPauseStopsWhatHasNotBegunAndResumeGoesOn(t *testing.T) {
 	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+	each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		t.Parallel()
 		s := newStage(t, rdb, simulator.Options{Latency: 20 * time.Millisecond})
 		s.account.Rate = 60
@@ -106,7 +105,7 @@ func TestPauseStopsWhatHasNotBegunAndResumeGoesOn(t *testing.T) {
 
 func TestCancelLeavesNothingBehind(t *testing.T) {
 	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+	each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		t.Parallel()
 		s := newStage(t, rdb, simulator.Options{Latency: 20 * time.Millisecond})
 		s.account.Rate = 60
@@ -169,7 +168,7 @@ func (c *clock) looked(s *stage, id string) {
 
 func TestAScheduledCampaignWaitsForItsTime(t *testing.T) {
 	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+	each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		t.Parallel()
 		s := newStage(t, rdb, simulator.Options{})
 		at := time.Now().Add(time.Hour)
@@ -191,7 +190,7 @@ func TestAScheduledCampaignWaitsForItsTime(t *testing.T) {
 
 func TestACampaignCancelledBeforeItsTimeIsLetGo(t *testing.T) {
 	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+	each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		t.Parallel()
 		s := newStage(t, rdb, simulator.Options{})
 		id := s.launch(contacts(3), func(l *Launch) { l.At = time.Now().Add(time.Hour) })
@@ -221,7 +220,7 @@ func moment(t *testing.T, open bool) time.Time {
 
 func TestNobodyIsContactedOutsideContactHours(t *testing.T) {
 	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+	each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		t.Parallel()
 		s := newStage(t, rdb, simulator.Options{})
 		people := contacts(10)
@@ -246,7 +245,7 @@ func TestNobodyIsContactedOutsideContactHours(t *testing.T) {
 
 func TestARefusedForNowRowIsSentLaterOnce(t *testing.T) {
 	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+	each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		t.Parallel()
 		s := newStage(t, rdb, simulator.Options{})
 		people := append(contacts(3), special("0429"))
@@ -266,7 +265,7 @@ func TestARefusedForNowRowIsSentLaterOnce(t *testing.T) {
 
 func TestWhatMayHaveLeftIsInDoubtAndNeverSentAgain(t *testing.T) {
 	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+	each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		t.Parallel()
 		s := newStage(t, rdb, simulator.Options{})
 		lost := []contact{special("0000"), special("0500"), special("0502"), special("0200"), special("0408")}
@@ -301,7 +300,7 @@ func TestWhatMayHaveLeftIsInDoubtAndNeverSentAgain(t *testing.T) {
 
 func TestAStoppedWorkerDrainsAndAnotherFinishes(t *testing.T) {
 	t.Parallel()
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+	each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		t.Parallel()
 		s := newStage(t, rdb, simulator.Options{Latency: 100 * time.Millisecond})
 		s.account.Rate = 80

@@ -132,30 +132,57 @@ func loopback(address string) bool {
 	return strings.EqualFold(u.Hostname(), "localhost") || (ip != nil && ip.IsLoopback())
 }
 
-// launch asks for consent where it is needed, launches, and waits when asked to.
+// launch refuses or asks for consent where that is needed, launches, and waits when asked to. A campaign that was launched
+// before is only found again: what it cost is spent, and nobody is asked twice.
 func (a *app) launch(ctx context.Context, o runChoices, launch jobs.Launch, c *checked, plan jobs.Plan) error {
-	if c.report.Valid == 0 || (!plan.Affordable() && !o.untilBalance) {
-		if err := a.report(c, plan, nil); err != nil {
+	system, unavailable := a.open(ctx, o.embedded)
+	existing := false
+	if unavailable == nil {
+		defer system.Close()
+		var err error
+		if _, existing, err = system.Operator().Find(ctx, launch, c.report.Hash); err != nil {
 			return err
 		}
-		if c.report.Valid == 0 {
-			return &exitError{exitRejected, errors.New(a.t("Ninguna fila se puede enviar: no se lanzó nada", "No row can be "+
-				"sent: nothing was launched"))}
+	}
+	if !existing {
+		if err := a.refuse(o, c, plan); err != nil {
+			return err
 		}
-		return &exitError{exitBalance, errors.New(a.t("El saldo no alcanza: recargue, o lance con --until-balance-ends",
-			"The balance does not cover it: top up, or launch with --until-balance-ends"))}
+	}
+	if unavailable != nil {
+		return unavailable
 	}
 	if !a.json {
 		a.describe(a.out, c, plan)
 	}
-	if err := a.consent(ctx, o, plan); err != nil {
+	if !existing {
+		if err := a.consent(ctx, o, plan); err != nil {
+			return err
+		}
+	}
+	return a.start(ctx, system, o, launch, c, plan)
+}
+
+// refuse says why a campaign cannot be launched, if it cannot.
+func (a *app) refuse(o runChoices, c *checked, plan jobs.Plan) error {
+	if c.report.Valid > 0 && (plan.Affordable() || o.untilBalance) {
+		return nil
+	}
+	if err := a.report(c, plan, nil); err != nil {
 		return err
 	}
-	system, err := a.open(ctx, o.embedded)
-	if err != nil {
-		return err
+	if c.report.Valid == 0 {
+		return &exitError{exitRejected, errors.New(a.t("Ninguna fila se puede enviar: no se lanzó nada", "No row can be "+
+			"sent: nothing was launched"))}
 	}
-	defer system.Close()
+	return &exitError{exitBalance, errors.New(a.t("El saldo no alcanza: recargue, o lance con --until-balance-ends",
+		"The balance does not cover it: top up, or launch with --until-balance-ends"))}
+}
+
+// start launches, and waits when asked to.
+func (a *app) start(
+	ctx context.Context, system *setup.System, o runChoices, launch jobs.Launch, c *checked, plan jobs.Plan,
+) error {
 	launched, err := system.Operator().Launch(ctx, launch, c.parsed, c.report)
 	if err != nil {
 		return err

@@ -236,6 +236,14 @@ func TestBalanceThatDoesNotCover(t *testing.T) {
 	}
 	statusOf(h.do("status", doc.Campaign, "--follow", "--json").exits(exitRejected))
 	h.sent(6)
+
+	// What it cost is spent: repeating the command finds the campaign instead of asking for the money again.
+	h.provider.SetBalance(0)
+	doc = checkShape(h.do(launching(path, "Pobre", "--json")...).exits(exitRejected), runNames)
+	if !doc.Existing {
+		t.Errorf("the same command: %+v", doc)
+	}
+	h.sent(6)
 }
 
 func TestCredentialsThatStopWorkingPauseTheCampaign(t *testing.T) {

@@ -75,8 +75,7 @@ func (k *keyring) box(ctx context.Context, rdb redis.UniversalClient, campaign s
 	}
 	key, err := k.master.Open(nil, nil, wrapped, []byte("pregon:key:"+campaign))
 	if err != nil {
-		return nil, fmt.Errorf("unwrap key of campaign %s: this process has another MASTER_KEY than the one that "+
-			"launched it: %w", campaign, err)
+		return nil, fmt.Errorf("unwrap key of campaign %s: %w", campaign, ErrMasterKey)
 	}
 	box, err = newBox(key)
 	if err != nil {
