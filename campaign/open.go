@@ -81,7 +81,7 @@ func openWorkbook(in Input, spec Spec) (*File, error) {
 			break
 		}
 	}
-	book.close()
+	_ = book.close() // it was only read
 	return nil, first
 }
 

@@ -91,7 +91,7 @@ func (s *xlsxSheet) rows() iter.Seq2[*row, error] {
 			yield(nil, err)
 			return
 		}
-		defer rows.Close()
+		defer func() { _ = rows.Close() }() // they were only read
 		if _, err := s.deliver(rows, yield); err != nil {
 			yield(nil, err)
 		}

@@ -191,9 +191,10 @@ var kinds = map[campaign.Status]ledger.Kind{
 	campaign.Invalid: ledger.Invalid, campaign.Valid: ledger.Valid, campaign.Skipped: ledger.Skipped,
 }
 
-// Find names the campaign that a launch of these checked rows means, and says whether it was launched before. Without Again it is always the same one; with Again it is the
-// first that was not launched yet, so that a launch killed half-way is finished and not doubled. A draft whose rows
-// were read otherwise, by an older version of this program, is left behind: it never sent anything and never will.
+// Find names the campaign that a launch of these checked rows means, and says whether it was launched before.
+// Without Again it is always the same one; with Again it is the first that was not launched yet, so that a launch
+// killed half-way is finished and not doubled. A draft whose rows were read otherwise, by an older version of this
+// program, is left behind: it never sent anything and never will.
 func (o *Operator) Find(ctx context.Context, launch Launch, content string) (id string, existing bool, err error) {
 	sum := sha256.Sum256([]byte(strings.Join(
 		[]string{launch.Account, launch.Template.ID, launch.Mapping, launch.FileHash}, "\x00")))

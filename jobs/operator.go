@@ -90,12 +90,14 @@ func (o *Operator) Pause(ctx context.Context, id, why string) error {
 
 // Resume lets a campaign go on. A closed account is opened: a person says that what closed it is mended.
 func (o *Operator) Resume(ctx context.Context, id string) error {
-	c, err := o.ledger.Campaign(ctx, id)
+	s, err := o.ledger.Status(ctx, id)
 	if err != nil {
 		return err
 	}
-	if _, err := o.ledger.OpenAccount(ctx, c.Account); err != nil {
-		return err
+	if s.Control.State == ledger.Paused {
+		if _, err := o.ledger.OpenAccount(ctx, s.Campaign.Account); err != nil {
+			return err
+		}
 	}
 	return o.resume(ctx, id, ledger.Steering{Verb: ledger.Resume, Person: true})
 }

@@ -10,10 +10,10 @@ import (
 // maxRetryAfter bounds what a server may ask for.
 const maxRetryAfter = 24 * time.Hour
 
-// ClassifyStatus says what an answer means whose body does not: no JSON, or JSON without a code that decides. A status
-// from which it is not certain that the server did nothing is Unknown; so is every 2xx here, and every 5xx: a proxy that
-// says "unavailable, retry after 1" may have handed the message on before it gave up waiting. A body that the server
-// never got makes Unknown certain: Unsent.
+// ClassifyStatus says what an answer means whose body does not: no JSON, or JSON without a code that decides. A
+// status from which it is not certain that the server did nothing is Unknown; so is every 2xx here, and every 5xx:
+// a proxy that says "unavailable, retry after 1" may have handed the message on before it gave up waiting. A body
+// that the server never got makes Unknown certain: Unsent.
 func ClassifyStatus(a Answer) *Error {
 	e := &Error{Class: statusClass(a.Status), Code: "http_" + strconv.Itoa(a.Status), Reason: http.StatusText(a.Status)}
 	if a.Status/100 == 2 {

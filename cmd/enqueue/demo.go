@@ -81,7 +81,7 @@ func (a *app) stage(ctx context.Context) (*demoStage, error) {
 	}
 	server := &http.Server{Handler: provider, ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = server.Serve(listener) }() // it ends with Close
-	close := func() {
+	stop := func() {
 		provider.Close()
 		_ = server.Close() // it is ours alone
 	}
@@ -95,20 +95,20 @@ func (a *app) stage(ctx context.Context) (*demoStage, error) {
 		"CONTACTOVIRTUAL_LOGIN=" + simulator.DefaultLogin, "CONTACTOVIRTUAL_TOKEN=" + simulator.DefaultToken,
 	})
 	if err != nil {
-		close()
+		stop()
 		return nil, err
 	}
 	cfg.Accounts[0].Templates = templates
 	a.cfg = cfg
 	system, err := a.open(ctx, true)
 	if err != nil {
-		close()
+		stop()
 		return nil, err
 	}
 	stage := &demoStage{provider: provider, system: system, account: system.Accounts[0]}
 	stage.close = func() {
 		system.Close()
-		close()
+		stop()
 	}
 	return stage, nil
 }

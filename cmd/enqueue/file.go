@@ -177,7 +177,7 @@ func (a *app) sized(f *file) (*file, error) {
 func (f *file) close() {
 	_ = f.f.Close() // it was only read
 	if f.spool {
-		_ = os.Remove(f.f.Name())
+		_ = os.Remove(f.f.Name()) //nolint:gosec // made by this program
 	}
 }
 

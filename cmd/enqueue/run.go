@@ -132,8 +132,8 @@ func loopback(address string) bool {
 	return strings.EqualFold(u.Hostname(), "localhost") || (ip != nil && ip.IsLoopback())
 }
 
-// launch refuses or asks for consent where that is needed, launches, and waits when asked to. A campaign that was launched
-// before is only found again: what it cost is spent, and nobody is asked twice.
+// launch refuses or asks for consent where that is needed, launches, and waits when asked to. A campaign that was
+// launched before is only found again: what it cost is spent, and nobody is asked twice.
 func (a *app) launch(ctx context.Context, o runChoices, launch jobs.Launch, c *checked, plan jobs.Plan) error {
 	system, unavailable := a.open(ctx, o.embedded)
 	existing := false
@@ -251,8 +251,8 @@ func (a *app) announce(l jobs.Launched, embedded bool) {
 	}
 }
 
-// waitFor follows a campaign to its end; embedded, with a worker in this process. The status is as far as it came, also
-// beside an error.
+// waitFor follows a campaign to its end; embedded, with a worker in this process. The status is as far as it came,
+// also beside an error.
 func (a *app) waitFor(ctx context.Context, system *setup.System, id string, embedded bool) (jobs.Status, error) {
 	operator := system.Operator()
 	if !embedded {

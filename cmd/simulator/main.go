@@ -184,7 +184,9 @@ func serve(ctx context.Context, cfg config, stdout, stderr io.Writer) error {
 	if err := server.Shutdown(grace); err != nil {
 		_ = server.Close() // A client that keeps a request half sent must not keep the process.
 	}
-	<-served
+	if err := <-served; err != nil && !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve: %w", err)
+	}
 	arrived, duplicates := sim.Total()
 	fmt.Fprintf(stderr, "simulator: stopped; %d sends, %d messages arrived, %d of them duplicates\n",
 		sim.Rate().Total, arrived, duplicates)

@@ -304,7 +304,7 @@ func (l *Ledger) nudge(ctx context.Context, campaign string) {
 
 // Nudges delivers the ids of campaigns whose state changed, until ctx ends.
 func (l *Ledger) Nudges(ctx context.Context) <-chan string {
-	out := make(chan string, 1)
+	out := make(chan string, 64)
 	sub := l.rdb.Subscribe(ctx, nudgeChannel)
 	go func() {
 		defer close(out)
@@ -320,7 +320,7 @@ func (l *Ledger) Nudges(ctx context.Context) <-chan string {
 				}
 				select {
 				case out <- strings.Clone(m.Payload):
-				default: // one is waiting already: it makes the worker look at everything
+				default: // nobody reads: each campaign is looked at every few seconds anyway
 				}
 			}
 		}
