@@ -242,8 +242,10 @@ To go on:
   bin/enqueue results CAMPAIGN -o results.xlsx               what became of each row`,
 		simulator.DefaultLogin, simulator.DefaultToken)
 	if code != exitOK {
-		a.say("\nEstado de salida %d: algunas filas fallaron o quedaron en duda, y en este ejemplo es a propósito.",
-			"\nExit status %d: some rows failed or are in doubt, and in this example that is meant.", code)
+		a.say("\nEstado de salida %d: algunas filas fallaron o quedaron en duda, y en este ejemplo es a propósito (make lo "+
+			"llama error).",
+			"\nExit status %d: some rows failed or are in doubt, and in this example that is meant (make calls it an "+
+				"error).", code)
 	}
 	return status(code)
 }

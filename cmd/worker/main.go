@@ -44,6 +44,7 @@ Environment:
   ACCOUNTS_FILE        several accounts (YAML)
   WORKER_CONCURRENCY   messages in flight in this process, all campaigns together (default 256)
   SHUTDOWN_TIMEOUT     how long to wait for messages in flight (default 75s)
+  ADMIN_ADDR           host:port of /healthz and /readyz; without it they are not served
   LOG_FORMAT           json, text or auto
 
 Exit statuses: 0 stopped as asked · 1 unexpected · 2 configuration · 6 Redis unavailable at the start
@@ -112,6 +113,13 @@ func work(ctx context.Context, environ []string, stderr io.Writer) error {
 	worker, err := system.Worker()
 	if err != nil {
 		return errors.Join(errSetup, err)
+	}
+	if cfg.AdminAddr != "" {
+		addr, err := setup.ServeHealth(ctx, cfg.AdminAddr, system.Ledger.Ping, log)
+		if err != nil {
+			return errors.Join(errSetup, err)
+		}
+		log.InfoContext(ctx, "health is served", "addr", addr.String())
 	}
 	log.InfoContext(ctx, "worker started", "accounts", len(system.Accounts), "concurrency", cfg.WorkerConcurrency)
 	err = worker.Run(ctx)
