@@ -33,9 +33,10 @@ func ServeHealth(
 		}
 		_, _ = w.Write([]byte("ready\n"))
 	})
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, BaseContext: func(net.Listener) context.Context {
-		return ctx
-	}}
+	server := &http.Server{
+		Handler: mux, ReadHeaderTimeout: 5 * time.Second,
+		BaseContext: func(net.Listener) context.Context { return ctx },
+	}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
