@@ -37,7 +37,7 @@ test: ## Run all tests and say what was left out (REQUIRE_ALL=1: leaving anythin
 	@race=; left=; \
 	set -- $$($(GO) env CC); \
 	if [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v "$$1" >/dev/null 2>&1; then race=-race; \
-	else left='left out: -race (no C compiler)\n'; fi; \
+	else export CGO_ENABLED=0; left='left out: -race (no C compiler)\n'; fi; \
 	command -v redis-server >/dev/null 2>&1 || left="$${left}left out: real Redis (no redis-server on PATH)\n"; \
 	if [ "$$PREGON_REQUIRE_ALL" = 1 ] && [ -n "$$left" ]; then \
 		printf "$$left"'REQUIRE_ALL=1 asks for everything: install what is missing\n' >&2; exit 1; fi; \

@@ -64,9 +64,13 @@ func TestTheDashboardShowsAndSteersACampaign(t *testing.T) {
 		id := s.launch(people)
 		s.work()
 		call := s.dashboard()
-		await(t, "every list has a hint", func() bool {
-			info, err := s.queue.GetQueueInfo(id)
-			return err == nil && info.Pending > 0 && info.Active > 0 && info.Archived > 0 && info.Retry > 0
+		var pending, active, archived, retry bool // each at some time: hints pass through
+		await(t, "every list had a hint", func() bool {
+			if info, err := s.queue.GetQueueInfo(id); err == nil {
+				pending, active = pending || info.Pending > 0, active || info.Active > 0
+				archived, retry = archived || info.Archived > 0, retry || info.Retry > 0
+			}
+			return pending && active && archived && retry
 		})
 		lists(t, call, id)
 		if status, body := call(http.MethodPost, "/queues/"+id+":pause"); status != http.StatusNoContent {

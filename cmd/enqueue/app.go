@@ -18,6 +18,7 @@ import (
 	"golang.org/x/term"
 
 	"pregon/internal/config"
+	"pregon/internal/ledger"
 	"pregon/internal/setup"
 	"pregon/jobs"
 	"pregon/providers/contactovirtual"
@@ -218,7 +219,11 @@ func (a *app) open(ctx context.Context, embedded bool) (*setup.System, error) {
 	s, err := setup.Open(ctx, cfg, setup.Options{
 		Embedded: embedded, Log: a.logger(), UserConfigDir: setup.UserConfigDir(a.environ),
 	})
-	if err == nil || errors.Is(err, setup.ErrUnavailable) {
+	_, refused := errors.AsType[interface {
+		error
+		RedisError()
+	}](err)
+	if err == nil || refused || errors.Is(err, setup.ErrUnavailable) || errors.Is(err, ledger.ErrMasterKey) {
 		return s, err
 	}
 	return nil, &exitError{exitUsage, err}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"sort"
@@ -126,9 +127,10 @@ func (a *app) check(ctx context.Context, path string, o choices) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if err != nil { // a check sends nothing: it only says so
-			_, text := a.explain(ctx, err)
+		if err != nil { // a check sends nothing: the file's report is shown all the same
+			code, text := a.explain(ctx, err)
 			a.complain("%s", text)
+			return errors.Join(a.report(checked, plan, nil), status(code))
 		}
 	}
 	if err := a.report(checked, plan, nil); err != nil {

@@ -119,10 +119,10 @@ func TestCheckNeedsNoAccountAndNoRedis(t *testing.T) {
 	}
 }
 
-func TestCheckSaysThatTheAccountIsRefusedAndGoesOn(t *testing.T) {
+func TestCheckSaysThatTheAccountIsRefusedAndReportsTheFile(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, simulator.Options{}).with("CONTACTOVIRTUAL_TOKEN=" + token + "x")
-	o := h.do("check", h.file("dos.csv", people(2))).exits(exitOK)
+	o := h.do("check", h.file("dos.csv", people(2))).exits(exitAuth)
 	o.says("El proveedor no reconoce el usuario o el token").shows("2 filas", "Plan: 2 mensajes, costo 2")
 }
 

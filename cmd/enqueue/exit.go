@@ -87,8 +87,8 @@ func (a *app) explain(ctx context.Context, err error) (int, string) {
 		return exitUsage, a.t("No existe esa campaña. Véalas con: enqueue list", "There is no such campaign. See them with: "+
 			"enqueue list")
 	case errors.Is(err, ledger.ErrMasterKey):
-		return exitUsage, a.t("Esta campaña se lanzó con otra MASTER_KEY: use la misma en todos los programas",
-			"This campaign was launched with another MASTER_KEY: use the same for all programs")
+		return exitUsage, a.t("Las campañas de este Redis tienen otra MASTER_KEY: use la misma en todos los programas",
+			"The campaigns of this Redis have another MASTER_KEY: use the same for all programs")
 	case errors.Is(err, jobs.ErrChanged), errors.Is(err, ledger.ErrConflict):
 		return exitUsage, a.t("El archivo cambió mientras se leía: no se lanzó nada. Ciérrelo en otros programas y repita "+
 			"el comando", "The file changed while it was being read: nothing was launched. Close it in other programs and "+

@@ -136,8 +136,8 @@ var campaignStates = map[ledger.State][2]string{
 
 var pauseReasons = map[string][2]string{
 	"operator": {"la pausó una persona; siga con: enqueue resume", "a person paused it; go on with: enqueue resume"},
-	"account": {"la cuenta no puede enviar; corríjala y siga con: enqueue resume",
-		"the account cannot send; mend it and go on with: enqueue resume"},
+	"account": {"la cuenta no puede enviar; corríjala, y si no sigue sola: enqueue resume",
+		"the account cannot send; mend it, and if it does not go on by itself: enqueue resume"},
 	"balance": {"sin saldo; sigue sola después de recargar", "no balance; goes on by itself after a top-up"},
 	"window":  {"fuera del horario permitido; sigue sola", "outside contact hours; goes on by itself"},
 	"template": {"la plantilla no sirve; corríjala y lance de nuevo", "the template does not work; mend it and launch " +
@@ -151,6 +151,9 @@ func (a *app) stateName(s jobs.Status) string {
 	if s.State == ledger.Paused {
 		why := pauseReasons[s.Reason]
 		text += " (" + a.t(why[0], why[1]) + ")"
+	}
+	if s.State == ledger.Scheduled && s.Scheduled != nil {
+		text += " " + a.t("para %s", "for %s", a.clock(*s.Scheduled))
 	}
 	return text
 }

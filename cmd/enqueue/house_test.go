@@ -220,8 +220,10 @@ func (o outcome) silent() outcome {
 // untouched checks that a run left nothing in Redis and sent nothing.
 func (h *house) untouched() {
 	h.t.Helper()
-	if keys := h.redis.Keys(); len(keys) > 0 {
-		h.t.Errorf("Redis has %q", keys)
+	for _, key := range h.redis.Keys() {
+		if key != "pregon:master-key" { // left by whoever connects first
+			h.t.Errorf("Redis has %q", key)
+		}
 	}
 	h.sent(0)
 }

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os/user"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -54,8 +55,9 @@ func (a *app) runCommand() *cobra.Command {
 	f.BoolVar(&o.yes, "yes", false, a.t("no preguntar", "do not ask"))
 	f.BoolVar(&o.embedded, "embedded", false, a.t("Redis y worker dentro de este proceso; no guarda nada",
 		"Redis and worker in this process; keeps nothing"))
-	f.BoolVar(&o.insecure, "insecure-redis", false, a.t("aceptar un Redis que no guarda",
-		"accept a Redis that does not keep its data"))
+	f.BoolVar(&o.insecure, "insecure-redis", false, a.t(
+		"con --embedded: aceptar un proveedor real, aunque una segunda corrida no sabría de la primera",
+		"with --embedded: accept a real provider, although a second run could not know the first"))
 	return c
 }
 
@@ -93,6 +95,9 @@ func (a *app) run(ctx context.Context, path string, o runChoices) error {
 	if o.dryRun {
 		if err := a.report(checked, plan, nil); err != nil {
 			return err
+		}
+		if !plan.Affordable() && !o.untilBalance {
+			return status(exitBalance)
 		}
 		return status(rejected(checked.report))
 	}
@@ -145,7 +150,7 @@ func (a *app) launch(ctx context.Context, o runChoices, launch jobs.Launch, c *c
 		}
 	}
 	if !existing {
-		if err := a.refuse(o, c, plan); err != nil {
+		if err := a.refuse(o, launch, c, plan); err != nil {
 			return err
 		}
 	}
@@ -164,7 +169,11 @@ func (a *app) launch(ctx context.Context, o runChoices, launch jobs.Launch, c *c
 }
 
 // refuse says why a campaign cannot be launched, if it cannot.
-func (a *app) refuse(o runChoices, c *checked, plan jobs.Plan) error {
+func (a *app) refuse(o runChoices, launch jobs.Launch, c *checked, plan jobs.Plan) error {
+	if !launch.At.IsZero() && time.Since(launch.At) > time.Minute {
+		return usage("%s", a.t("La hora de --at ya pasó (%s): quítela para enviar ahora, o corríjala",
+			"The time of --at has passed (%s): leave it out to send now, or correct it", a.clock(launch.At)))
+	}
 	if c.report.Valid > 0 && (plan.Affordable() || o.untilBalance) {
 		return nil
 	}

@@ -87,6 +87,26 @@ func (k *keyring) box(ctx context.Context, rdb redis.UniversalClient, campaign s
 	return box, nil
 }
 
+// Verify makes sure that this process has the master key of all others that use this Redis: the first one leaves a
+// sealed word there. ErrMasterKey is better said before a launch than when no worker can read its pages.
+func (l *Ledger) Verify(ctx context.Context) error {
+	const key, word = "pregon:master-key", "pregon"
+	sealed, err := l.rdb.Get(ctx, key).Bytes()
+	if errors.Is(err, redis.Nil) {
+		sealed = l.keys.master.Seal(nil, nil, []byte(word), []byte(key))
+		if err = l.rdb.SetNX(ctx, key, sealed, 0).Err(); err == nil {
+			sealed, err = l.rdb.Get(ctx, key).Bytes() // another program may have been first
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("verify master key: %w", err)
+	}
+	if _, err := l.keys.master.Open(nil, nil, sealed, []byte(key)); err != nil {
+		return fmt.Errorf("verify master key: %w", ErrMasterKey)
+	}
+	return nil
+}
+
 // pageName binds a sealed page to its place, so that no page can stand in for another.
 func pageName(campaign string, page int) []byte {
 	return []byte("pregon:page:" + campaign + ":" + strconv.Itoa(page))

@@ -199,6 +199,14 @@ func TestPagesAreBoundToTheirPlaceAndKey(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		for range 2 {
+			if err := l.Verify(ctx); err != nil {
+				t.Errorf("verify: %v", err)
+			}
+		}
+		if err := stranger.Verify(ctx); !errors.Is(err, ledger.ErrMasterKey) {
+			t.Errorf("verify with another master key: %v", err)
+		}
 		if _, err := stranger.Page(ctx, "c1", 0); !errors.Is(err, ledger.ErrMasterKey) {
 			t.Errorf("a process with another master key: %v", err)
 		}

@@ -32,8 +32,8 @@ var (
 	// ErrFenced means that a settle came from an attempt that is no longer the row's last one, or that the row
 	// already has a definite result.
 	ErrFenced = errors.New("a later attempt or a definite result is already recorded")
-	// ErrMasterKey means that this process has another master key than the one that launched the campaign.
-	ErrMasterKey = errors.New("the campaign was launched with another MASTER_KEY")
+	// ErrMasterKey means that this process has another master key than those that launched the campaigns.
+	ErrMasterKey = errors.New("the campaigns of this Redis have another MASTER_KEY")
 	// ErrConflict means that a campaign of that id exists with another definition or other pages.
 	ErrConflict = errors.New("campaign exists with other content")
 )

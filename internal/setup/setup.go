@@ -69,7 +69,10 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (*System, error) {
 		s.Close()
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	if s.Ledger, err = ledger.New(s.Redis, key); err != nil {
+	if s.Ledger, err = ledger.New(s.Redis, key); err == nil {
+		err = s.Ledger.Verify(ctx)
+	}
+	if err != nil {
 		s.Close()
 		return nil, err
 	}
