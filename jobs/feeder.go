@@ -136,6 +136,10 @@ func (k *keeper) feed(ctx context.Context, s ledger.Status, q queueState) error 
 		}
 		return err
 	}
+	if s.Control.Generation > 1 {
+		// Hints of older generations may be all dead: only those of this one count.
+		q.hints = max(openAndFed(s), 0)
+	}
 	target := min(max(int(perSecond*hintsAhead.Seconds()), hintsAtLeast), hintsAtMost)
 	if q.hints >= target || k.feeder.done(s.Control) {
 		return nil

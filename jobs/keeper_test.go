@@ -455,3 +455,27 @@ func TestAWorkerRefusesWhatCannotWork(t *testing.T) {
 		})
 	}
 }
+
+// Ids in the queue whose tasks somebody deleted count as hints for ever; they must not keep the real ones out.
+func TestDeadHintsDoNotKeepNewOnesOut(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		t.Parallel()
+		s := newFakeStage(t, rdb, new(fake))
+		commit(t, s.ledger, "c1", valid(2, 3, 4))
+		if ok, err := s.ledger.NewGeneration(ctx, "c1", 1); err != nil || !ok {
+			t.Fatalf("new generation: %v %v", ok, err)
+		}
+		status, err := s.ledger.Status(ctx, "c1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		k := s.keeper("c1")
+		if err := k.feed(ctx, status, queueState{hints: hintsAtMost}); err != nil {
+			t.Fatal(err)
+		}
+		if info, err := s.queue.GetQueueInfo("c1"); err != nil || info.Pending != 3 {
+			t.Errorf("queue %+v, %v, want 3 hints", info, err)
+		}
+	})
+}

@@ -16,7 +16,7 @@ local since = (now - tonumber(kept[3] or '0')) / 60000000
 if since < 1 then
   rate = rate * (share + (1 - share) * math.max(since, 0))
 end
-local interval = 1000000 / rate
+local interval = math.ceil(1000000 / rate) -- whole, so that no rounding brings slots nearer
 local first = math.max(tonumber(kept[1] or '0'), now - (burst - 1) * interval)
 if first > now + ahead then
   return { 0, math.floor(first - now - ahead) + 1, math.floor(interval) }

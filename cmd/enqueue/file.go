@@ -96,17 +96,15 @@ func (a *app) spec(m mapping, acc jobs.Account, template campaign.Template) (cam
 	return spec, nil
 }
 
-// file is a campaign file on disk, or what came on standard input.
+// file is this program's own copy of a campaign file, or of what came on standard input.
 type file struct {
-	name  string
-	f     *os.File
-	size  int64
-	spool bool
-	hash  string
+	name string
+	f    *os.File
+	size int64
+	hash string
 }
 
-// openFile opens FILE; "-" is standard input. That and pipes are kept in a temporary file, because a check reads more
-// than once.
+// openFile copies FILE into a temporary file, because it is read more than once; "-" is standard input.
 func (a *app) openFile(ctx context.Context, path string) (*file, error) {
 	if path == "-" {
 		return a.spool(ctx, "stdin", a.in)
@@ -118,11 +116,14 @@ func (a *app) openFile(ctx context.Context, path string) (*file, error) {
 	if err != nil {
 		return nil, usage("%w", err)
 	}
-	if info, err := f.Stat(); err == nil && info.Mode()&fs.ModeNamedPipe != 0 { // enqueue check <(some command)
-		defer func() { _ = f.Close() }() // it was only read
-		return a.spool(ctx, filepath.Base(path), f)
+	defer func() { _ = f.Close() }() // it was only read
+	name := filepath.Base(path)
+	if info, err := f.Stat(); err == nil && !info.Mode().IsRegular() && info.Mode()&fs.ModeNamedPipe == 0 {
+		return nil, usage("%s", a.t("%s no es un archivo", "%s is not a file", name))
 	}
-	return a.sized(&file{name: filepath.Base(path), f: f})
+	// A copy, whatever it is: a file that somebody saves between its check and its launch would otherwise leave pages of
+	// one content in a campaign of another.
+	return a.spool(ctx, name, f)
 }
 
 func (a *app) spool(ctx context.Context, name string, from io.Reader) (*file, error) {
@@ -130,7 +131,7 @@ func (a *app) spool(ctx context.Context, name string, from io.Reader) (*file, er
 	if err != nil {
 		return nil, fmt.Errorf("keep %s: %w", name, err)
 	}
-	spooled := &file{name: name, f: f, spool: true}
+	spooled := &file{name: name, f: f}
 	// Nobody else can open it any more, and a program that is killed leaves no people behind. Windows refuses this; there
 	// close removes it.
 	_ = os.Remove(f.Name())
@@ -160,9 +161,6 @@ func interruptible(ctx context.Context, do func() error) error {
 
 func (a *app) sized(f *file) (*file, error) {
 	info, err := f.f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = usage("%s", a.t("%s no es un archivo", "%s is not a file", f.name))
-	}
 	if err == nil {
 		f.size = info.Size()
 		f.hash, err = jobs.HashFile(io.NewSectionReader(f.f, 0, f.size))
@@ -175,10 +173,8 @@ func (a *app) sized(f *file) (*file, error) {
 }
 
 func (f *file) close() {
-	_ = f.f.Close() // it was only read
-	if f.spool {
-		_ = os.Remove(f.f.Name()) //nolint:gosec // made by this program
-	}
+	_ = f.f.Close()           // it was only read
+	_ = os.Remove(f.f.Name()) //nolint:gosec // made by this program; gone already where that is possible
 }
 
 // input is the file for package campaign.
