@@ -2,9 +2,11 @@ package ledger_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"slices"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -337,5 +339,55 @@ func TestSettleIndexesTheMessage(t *testing.T) {
 		wantCounts(t, l, "c1", map[ledger.RowState]int{
 			ledger.Accepted: 3, ledger.InvalidRow: 1, ledger.SkippedRow: 1,
 		})
+	})
+}
+
+// meanwhile does something once, right after a campaign was put before the workers.
+type meanwhile struct {
+	once sync.Once
+	do   func()
+}
+
+func (m *meanwhile) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (m *meanwhile) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		err := next(ctx, cmd)
+		if cmd.Name() == "sadd" {
+			m.once.Do(m.do)
+		}
+		return err
+	}
+}
+
+func (m *meanwhile) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+// A worker that lets go of a finished campaign while a late settle wakes it must not leave it without anybody.
+func TestACampaignThatIsLetGoWhileARowOpensIsLookedAt(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		l := newLedger(t, rdb)
+		launch(t, l, "c1", 1)
+		late, err := l.Claim(ctx, ledger.NewClaim("c1", 2), "CO", 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ok, err := l.Expire(ctx, "c1", 2); err != nil || !ok {
+			t.Fatalf("expire: %v %v", ok, err)
+		}
+		steer(t, l, ledger.Steering{Verb: ledger.Finish}, ledger.Finished, true)
+		rdb.AddHook(&meanwhile{do: func() {
+			if err := l.Retire(ctx, "c1"); err != nil {
+				t.Error(err)
+			}
+		}})
+		if err := l.Settle(ctx, late, ledger.Outcome{State: ledger.Waiting, Code: "no_connection"}); err != nil {
+			t.Fatal(err)
+		}
+		if active, err := l.Active(ctx); err != nil || !slices.Contains(active, "c1") {
+			t.Errorf("active: %v %v", active, err)
+		}
 	})
 }

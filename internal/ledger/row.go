@@ -221,8 +221,10 @@ func (l *Ledger) Settle(ctx context.Context, c Claim, o Outcome) error {
 	if o.Tried {
 		tries = 1
 	}
-	if o.State == Waiting || o.State == Queued {
-		// The campaign may have finished with this row in doubt: then it runs again, and a worker must look at it.
+	reopens := o.State == Waiting || o.State == Queued
+	if reopens {
+		// The campaign may have finished with this row in doubt: then it runs again, and a worker must look at it, also
+		// if this process dies right after the script.
 		if err := l.Activate(ctx, c.Campaign); err != nil {
 			return err
 		}
@@ -234,6 +236,9 @@ func (l *Ledger) Settle(ctx context.Context, c Claim, o Outcome) error {
 	}
 	switch a.text(0) {
 	case "SETTLED", "SAME":
+		if reopens { // once more: a worker may have let go of the finished campaign in between
+			return l.Activate(ctx, c.Campaign)
+		}
 		return nil
 	case "FENCED":
 		return fmt.Errorf("settle row %d of campaign %s, now %s: %w", c.Row, c.Campaign, a.text(1), ErrFenced)
