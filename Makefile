@@ -43,6 +43,7 @@ test: ## Run all tests and say what was left out (REQUIRE_ALL=1: leaving anythin
 		printf "$$left"'REQUIRE_ALL=1 asks for everything: install what is missing\n' >&2; exit 1; fi; \
 	status=0; $(GO) test $$race -shuffle=on -timeout 15m ./... || status=$$?; \
 	(cd bench && $(GO) test $$race -shuffle=on ./...) || status=$$?; \
+	[ -z "$$race" ] || $(GO) test -run TestMillionRowsFitInMemory ./campaign || status=$$?; \
 	printf "$$left"; exit $$status
 
 .PHONY: check
