@@ -66,8 +66,8 @@ var statusMeanings = map[Class]Meaning{
 		ES: "El servidor del proveedor falló y el mensaje pudo haber salido. Confirme con la persona antes de repetirlo.",
 		EN: "The provider's server failed and the message may have left. Ask the person before repeating it."},
 	NotNow: {
-		ES: "El proveedor pidió ir más despacio. No hay nada que hacer: se intentará de nuevo.",
-		EN: "The provider asked to slow down. Nothing to do: it will be tried again."},
+		ES: "El proveedor pidió ir más despacio. Espere: se intenta varias veces antes de fallar.",
+		EN: "The provider asked to slow down. Wait: it is tried several times."},
 	Content: {
 		ES: "El proveedor no aceptó el contenido del mensaje. Revise la plantilla y los valores de la fila.",
 		EN: "The provider refused the message's content. Check the template and the row's values."},

@@ -22,6 +22,10 @@ type Error struct {
 	// MarketingOnly limits Suppress to marketing: other messages may still go to this person.
 	MarketingOnly bool
 	Halt          bool // no message of this campaign can fare better: stop it at once
+	// Suspect is a share of a campaign's first results, of about 20. Once so many of them bear this code, not their rows
+	// are to be suspected but the list or the account: 0.8 for "not on WhatsApp" means that four in five are no longer a
+	// matter of four people. 0 = never.
+	Suspect float64
 	// AskBalance is set with class Broke when the provider uses one code for "no balance" and "account inactive".
 	// Ask for the balance and then use WithBalance.
 	AskBalance bool
@@ -73,6 +77,7 @@ type Meaning struct {
 	Suppress      time.Duration // as in Error
 	MarketingOnly bool          // as in Error
 	Halt          bool          // as in Error
+	Suspect       float64       // as in Error
 	AskBalance    bool          // as in Error
 }
 
@@ -88,7 +93,7 @@ func (m Meaning) Text(lang string) string {
 func (m Meaning) Error(code, reason string) *Error {
 	return &Error{
 		Class: m.Class, Code: code, Reason: reason, RetryAfter: m.RetryAfter,
-		Suppress: m.Suppress, MarketingOnly: m.MarketingOnly, Halt: m.Halt, AskBalance: m.AskBalance,
+		Suppress: m.Suppress, MarketingOnly: m.MarketingOnly, Halt: m.Halt, Suspect: m.Suspect, AskBalance: m.AskBalance,
 	}
 }
 

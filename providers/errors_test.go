@@ -101,11 +101,11 @@ func TestBalanceDecidesBroke(t *testing.T) {
 func TestMeaningMakesItsError(t *testing.T) {
 	m := providers.Meaning{
 		Class: providers.Rejected, ES: "es", EN: "en", RetryAfter: 1, Suppress: providers.Forever,
-		MarketingOnly: true, Halt: true, AskBalance: true,
+		MarketingOnly: true, Halt: true, Suspect: 0.5, AskBalance: true,
 	}
 	want := &providers.Error{
 		Class: providers.Rejected, Code: "7", Reason: "words", RetryAfter: 1, Suppress: providers.Forever,
-		MarketingOnly: true, Halt: true, AskBalance: true,
+		MarketingOnly: true, Halt: true, Suspect: 0.5, AskBalance: true,
 	}
 	if diff := cmp.Diff(want, m.Error("7", "words")); diff != "" {
 		t.Error(diff)
@@ -228,8 +228,13 @@ func TestDescribe(t *testing.T) {
 		"cut_answer", "not_json", "no_code", "http_302", "http_400", "http_401", "http_429", "http_500", "http_503",
 	} {
 		m, ok := providers.Describe(code)
-		if !ok || m.ES == "" || m.EN == "" {
-			t.Errorf("%s is not explained", code)
+		if !ok || m.ES == m.EN {
+			t.Errorf("%s is not explained in two languages", code)
+		}
+		for _, text := range []string{m.ES, m.EN} { // What happened, and what to do.
+			if strings.Count(text, ". ") != 1 || !strings.HasSuffix(text, ".") || len([]rune(text)) > 120 {
+				t.Errorf("%s: want two short sentences, got %q", code, text)
+			}
 		}
 	}
 	for _, code := range []string{"", "1002", "http_", "http_x", "http_99", "http_1000", "HTTP_500"} {

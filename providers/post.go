@@ -23,7 +23,7 @@ const (
 	CodeBadRequest   = "bad_request"   // Unsent: the request could not be built
 	CodeTimeout      = "timeout"       // Unknown: no whole answer in time
 	CodeInterrupted  = "interrupted"   // Unknown: the caller gave up after the body was read
-	CodeReset        = "reset"         // Unknown: the connection broke without an answer
+	CodeReset        = "reset"         // Unknown: the connection broke without a whole head of an answer
 	CodeMalformed    = "malformed"     // Unknown: what came back is not HTTP
 	CodeCutAnswer    = "cut_answer"    // Unknown: the answer's body ended early
 	CodeNotJSON      = "not_json"      // Unknown: a 2xx answer that cannot be understood
@@ -47,7 +47,8 @@ type Answer struct {
 	Status int
 	Header http.Header
 	Body   []byte // its first MiB
-	// BodyUnread means that the server answered before it got any of our body; that takes "Expect: 100-continue".
+	// BodyUnread means that the server answered before it got any of our body; that takes "Expect: 100-continue". Over a
+	// connection that the server does not close Go sends the body even after such an answer, unless Post is faster.
 	BodyUnread bool
 }
 
@@ -161,7 +162,7 @@ func (f *flight) failure(ctx context.Context, err error, body *gatedBody, left b
 		e.Code = CodeInterrupted
 	case timedOut(ctx, err):
 		e.Code = CodeTimeout
-	case f.answerBegan.Load():
+	case f.answerBegan.Load() && !brokeOff(err):
 		// The transport quotes what it could not read, which may be anything.
 		e.Code, e.Err = CodeMalformed, &hidden{"the answer is not HTTP", err}
 	default:
@@ -171,6 +172,12 @@ func (f *flight) failure(ctx context.Context, err error, body *gatedBody, left b
 		e.Err = &hidden{ctx.Err().Error(), errors.Join(ctx.Err(), err)}
 	}
 	return e
+}
+
+// brokeOff reports whether the connection ended where more was to come. "100 Continue" begins an answer too.
+func brokeOff(err error) bool {
+	_, ok := errors.AsType[*net.OpError](err)
+	return ok || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // cutAnswer classifies a 2xx answer whose body ended early: the message left, and what was said of it is lost.

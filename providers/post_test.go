@@ -3,6 +3,7 @@ package providers_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -10,9 +11,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"pregon/providers"
 )
@@ -104,11 +107,29 @@ func TestPostFailuresBeforeTheBody(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, port, _ := net.SplitHostPort(proxy.Host)
+	pair, _ := certificate()
+	untrusted := startWire(t, &tls.Config{Certificates: []tls.Certificate{pair}}, false, (*peer).take)
+	deaf := startWire(t, nil, false, (*peer).untilClientGoes)
+	gone := startWire(t, nil, false, func(*peer) {})
+	t.Cleanup(func() { untrusted.stop(); deaf.stop(); gone.stop() })
+	handshake := providers.NewHTTPClient()
+	handshake.Transport.(*http.Transport).TLSHandshakeTimeout = 20 * time.Millisecond
+	timeout := &net.OpError{Op: "dial", Net: "tcp", Err: os.ErrDeadlineExceeded}
+	over := make(chan struct{}) // A dial goes on without the request that wanted it.
+	t.Cleanup(func() { close(over) })
+	impatient := dialing(func() error { <-over; return timeout })
+	impatient.Timeout = 20 * time.Millisecond
+	https := func(w *wire) string { return strings.Replace(w.root, "http:", "https:", 1) }
 	tests := map[string]struct {
 		url    string
 		client *http.Client
 		code   string
 	}{
+		"DialTimeout":              {"http://example.invalid/", dialing(func() error { return timeout }), providers.CodeNoConnection},
+		"DeadlineWhileDialling":    {"http://example.invalid/", impatient, providers.CodeNoConnection},
+		"UntrustedCertificate":     {untrusted.root, providers.NewHTTPClient(), providers.CodeTLS},
+		"HandshakeTimeout":         {https(deaf), handshake, providers.CodeTLS},
+		"HangUpInTheHandshake":     {https(gone), providers.NewHTTPClient(), providers.CodeTLS},
 		"BadAddressIsNotBuilt":     {"http://\x7f/573005550123", providers.NewHTTPClient(), providers.CodeBadRequest},
 		"BadHeaderDoesNotLeave":    {plain.URL, providers.NewHTTPClient(), providers.CodeNoConnection},
 		"UnknownHost":              {"http://nowhere.invalid/", providers.NewHTTPClient(), providers.CodeNoConnection},
@@ -132,6 +153,24 @@ func TestPostFailuresBeforeTheBody(t *testing.T) {
 			}
 		})
 	}
+	ctx, cancel := context.WithCancel(t.Context())
+	client := dialing(func() error { cancel(); <-over; return timeout })
+	_, failure := providers.Post(ctx, client, providers.Request{URL: "http://example.invalid/", Body: []byte("x")})
+	if failure == nil || failure.Class != providers.Unsent || failure.Code != providers.CodeCancelled {
+		t.Errorf("cancelled while dialling: %v", failure)
+	}
+	if n := untrusted.whole.Load() + deaf.whole.Load() + gone.whole.Load(); n > 0 {
+		t.Errorf("the servers had %d requests", n)
+	}
+}
+
+// dialing is a client that finds no connection.
+func dialing(dial func() error) *http.Client {
+	c := providers.NewHTTPClient()
+	c.Transport.(*http.Transport).DialContext = func(context.Context, string, string) (net.Conn, error) {
+		return nil, dial()
+	}
+	return c
 }
 
 // TestPostKeepsToTheRules gives Post a client that would follow redirects, keep cookies and be patient for ever.

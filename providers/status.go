@@ -23,10 +23,13 @@ func ClassifyStatus(a Answer) *Error {
 		e.Class = Unsent
 	}
 	if e.Class == NotNow || e.Class == Unsent {
-		e.RetryAfter = retryAfter(a.Header, time.Now())
+		e.RetryAfter = a.RetryAfter()
 	}
 	return e
 }
+
+// RetryAfter is how long the server asked to wait, whatever its status and its code; 0 = it did not ask.
+func (a Answer) RetryAfter() time.Duration { return retryAfter(a.Header, time.Now()) }
 
 func statusClass(status int) Class {
 	switch status {

@@ -47,6 +47,7 @@ func FuzzRetryAfter(f *testing.F) {
 	})
 }
 
+// TestClassifyStatus has what TestStatusesOfTheWire leaves: Retry-After and unread bodies.
 func TestClassifyStatus(t *testing.T) {
 	asked := http.Header{"Retry-After": {"7"}}
 	tests := map[string]struct {
@@ -55,20 +56,13 @@ func TestClassifyStatus(t *testing.T) {
 		code   string
 		wait   time.Duration
 	}{
-		"EmptySuccessIsUnknown":              {Answer{Status: 200}, Unknown, CodeNotJSON, 0},
-		"RedirectIsBlocked":                  {Answer{Status: 307}, Blocked, "http_307", 0},
-		"UnauthorizedIsBlocked":              {Answer{Status: 401}, Blocked, "http_401", 0},
-		"TooLargeIsContent":                  {Answer{Status: 413}, Content, "http_413", 0},
-		"TimeoutOfTheServerIsUnknown":        {Answer{Status: 408}, Unknown, "http_408", 0},
-		"ConflictIsUnknown":                  {Answer{Status: 409}, Unknown, "http_409", 0},
 		"SlowDownWaits":                      {Answer{Status: 429, Header: asked}, NotNow, "http_429", 7 * time.Second},
 		"UnavailableWithRetryAfterIsUnknown": {Answer{Status: 503, Header: asked}, Unknown, "http_503", 0},
-		"UnavailableAloneIsUnknown":          {Answer{Status: 503}, Unknown, "http_503", 0},
 		"UnavailableWithNonsenseIsUnknown":   {Answer{Status: 503, Header: http.Header{"Retry-After": {"?"}}}, Unknown, "http_503", 0},
 		"BadGatewayIgnoresRetryAfter":        {Answer{Status: 502, Header: asked}, Unknown, "http_502", 0},
 		"UnreadBodyIsUnsent":                 {Answer{Status: 502, BodyUnread: true}, Unsent, "http_502", 0},
 		"UnreadBodyKeepsARefusal":            {Answer{Status: 401, BodyUnread: true}, Blocked, "http_401", 0},
-		"OddStatusIsUnknown":                 {Answer{Status: 999}, Unknown, "http_999", 0},
+		"UnsentObeysRetryAfter":              {Answer{Status: 503, Header: asked, BodyUnread: true}, Unsent, "http_503", 7 * time.Second},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

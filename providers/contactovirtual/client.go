@@ -202,12 +202,20 @@ func (c *Client) post(
 	return providers.Post(ctx, c.http, r)
 }
 
-// sign names the operation and hides credentials and the person's values from the provider's words.
-func (c *Client) sign(op string, e *providers.Error, private ...string) *providers.Error {
+// maxCode is how many runes of a code are kept. The longest of the tables has six.
+const maxCode = 64
+
+// sign names the operation and hides credentials and the person's values from the provider's words. A code that is
+// not listed and no number is such words too; one that is stays as it came, whatever the person's values are.
+func (c *Client) sign(op string, e *providers.Error, person ...string) *providers.Error {
 	login, token := c.login.Reveal(), c.token.Reveal()
-	private = append(private, login, token, url.QueryEscape(login), url.QueryEscape(token))
+	secrets := []string{login, token, url.QueryEscape(login), url.QueryEscape(token)}
+	all := append(secrets, person...)
 	e.Op = op
-	e.Code = providers.Mask(e.Code, login, token)
-	e.Reason = providers.Mask(e.Reason, private...)
+	e.Reason = providers.Mask(e.Reason, all...)
+	if _, listed := c.Describe(e.Code); listed || strings.Trim(e.Code, "0123456789") == "" {
+		all = secrets
+	}
+	e.Code = cutRunes(providers.Mask(e.Code, all...), maxCode)
 	return e
 }

@@ -2,6 +2,7 @@ package contactovirtual
 
 import (
 	"regexp"
+	"strings"
 
 	"pregon/providers"
 )
@@ -16,8 +17,8 @@ const CodeRefunded = "refunded"
 
 var ownCodes = table{
 	CodeRefunded: {Class: providers.NotNow,
-		ES: "El proveedor no pudo enviar el mensaje y devolvió el saldo. No hay nada que hacer: se intentará de nuevo.",
-		EN: "The provider could not send the message and gave the credit back. Nothing to do: it will be tried again."},
+		ES: "El proveedor no pudo enviar el mensaje y devolvió el saldo. Espere: se intenta varias veces antes de fallar.",
+		EN: "The provider could not send the message and gave the credit back. Wait: it is tried several times."},
 }
 
 // sendCodes is the table "Retorno" of document section 1.
@@ -32,24 +33,24 @@ var sendCodes = table{
 	"3": noChatbot,
 	// "Debe ser de Colombia, debe iniciar con el 57 y debe tener 12 dígitos".
 	"4": {Class: providers.Rejected,
-		ES: "El proveedor no acepta este número. Escriba un celular colombiano: 57 y diez dígitos.",
-		EN: "The provider does not take this number. Write a Colombian mobile: 57 and ten digits."},
+		ES: "El proveedor no acepta este número. Escriba en la fila un celular colombiano: 57 y diez dígitos.",
+		EN: "The provider does not take this number. Put a Colombian mobile into the row: 57 and ten digits."},
 	// "No tiene saldo en la cuenta para realizar el envió", in English "no balance or inactive chatbot/multiagent".
 	"5": {Class: providers.Broke, AskBalance: true,
-		ES: "La cuenta no tiene saldo o su chatbot está inactivo. Recargue; si ya hay saldo, escriba a soporte.",
-		EN: "The account has no balance or its chatbot is inactive. Top up; if there is balance, write to support."},
+		ES: "La cuenta no tiene saldo o su chatbot está inactivo. Recargue; si ya tiene saldo, escriba a soporte.",
+		EN: "The account has no balance or its chatbot is inactive. Top up; if it has balance, write to support."},
 	// "El campo message llega sin ninguna información".
 	"6": {Class: providers.Content,
 		ES: "El proveedor recibió el mensaje vacío. Revise que la campaña tenga plantilla y que la fila tenga sus datos.",
 		EN: "The provider got an empty message. Check that the campaign has a template and the row its values."},
 	// "El id_template no corresponde al proyecto". It cannot depend on the row.
 	"7": {Class: providers.Content, Halt: true,
-		ES: "La plantilla no pertenece a esta cuenta. Elija una plantilla de la cuenta o corrija su número.",
-		EN: "The template does not belong to this account. Choose one of the account's templates or correct its number."},
+		ES: "La plantilla no pertenece a esta cuenta. Elija una de la cuenta o corrija el número de la plantilla.",
+		EN: "The template does not belong to this account. Choose one of the account's or correct the template's number."},
 	// "La cantidad de variables recibidas no corresponde a la cantidad de variables creadas en la plantilla".
 	"8": {Class: providers.Content,
-		ES: "La cantidad de variables no es la de la plantilla. Revise qué columnas van en cada variable.",
-		EN: "The number of variables is not the template's. Check which columns go into which variable."},
+		ES: "La plantilla tiene otra cantidad de variables. Revise qué columna va en cada variable.",
+		EN: "The template has another number of variables. Check which column goes into each variable."},
 }
 
 // balanceCodes is the table "Retorno" of document section 2.
@@ -75,7 +76,8 @@ var (
 )
 
 // Describe explains a code of Send to people. Codes of the document come first, then those of the gateways behind it,
-// then our own. 1008 has two meanings that only the provider's words tell apart; here it gets the document's.
+// then our own. 1008 has two meanings that only the provider's words tell apart; here it gets the document's class and
+// a text that names both.
 func (c *Client) Describe(code string) (providers.Meaning, bool) {
 	if meaning, ok := sendMeaning(code, "", true); ok {
 		return meaning, true
@@ -87,9 +89,10 @@ func (c *Client) Describe(code string) (providers.Meaning, bool) {
 }
 
 // DescribeReport explains the code of a "failed" report (document, section 1, Webhook), with its reason. There the send
-// endpoint's codes do not occur, and a failure is definite: what would be Unknown in an answer may be sent again.
-func (c *Client) DescribeReport(code, reason string) (providers.Meaning, bool) {
-	return reportMeaning(code, reason)
+// endpoint's codes do not occur, and a failure is definite: Meta's passing faults (reportCodes) may be sent again. A
+// code that is not listed gives false: the row has failed, with that code. Blanks around the code do not count.
+func (c *Client) DescribeReport(code, reason string) (meaning providers.Meaning, ok bool) {
+	return reportMeaning(strings.TrimSpace(code), reason)
 }
 
 // sendMeaning looks a code up as part of an answer. Codes that are definite only in a report count if the answer says
@@ -113,15 +116,15 @@ func reportMeaning(code, reason string) (providers.Meaning, bool) {
 	return meaning, ok
 }
 
-var (
-	parameterWords = regexp.MustCompile(`(?i)param|obligator`)
-	optInWords     = regexp.MustCompile(`(?i)\bopt|inactiv`)
-)
+// optInWords is "User is not opted in and inactive", "está inactivo … y no ha optado", "opt-in"; not "optional".
+var optInWords = regexp.MustCompile(`(?i)(?:\b|_)opt(?:[^i]|in|$)|inactiv`)
 
 // gatewayMeaning looks a code up in the gateways' table. The document gives 1008 the words that Gupshup has for 1009
-// (a parameter is missing), Gupshup says "not opted in and inactive": the words decide, and without any the document.
+// ("required parameter is missing"), Gupshup says "not opted in and inactive", which is 1006. The words decide, and
+// without any the document. Where both are said, the document's are contacto-virtual's fixed text for the number, and
+// the others came with this very message.
 func gatewayMeaning(code, words string) (providers.Meaning, bool) {
-	if code == "1008" && optInWords.MatchString(words) && !parameterWords.MatchString(words) {
+	if code == "1008" && optInWords.MatchString(words) {
 		code = "1006"
 	}
 	meaning, ok := gatewayCodes[code]

@@ -3,6 +3,7 @@ package contactovirtual
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"testing"
 
 	"pregon/providers"
@@ -36,21 +37,6 @@ func newTestClient(t testing.TB, root, encoding string) *Client {
 	return c
 }
 
-// documented is every code that Send may be answered with, and its class: design section 5 in full.
-var documented = map[providers.Class][]string{
-	providers.Unknown:  {"4002"},
-	providers.NotNow:   {"130429", "131056"},
-	providers.Rejected: {"4", "1002", "1006", "1012", "1013", "130472", "131021", "131026", "131050"},
-	providers.Content: {
-		"6", "7", "8", "1005", "1007", "1008", "1009", "1010", "1011", "4003", "4004", "4005", "100", "470",
-		"131008", "131009", "131047", "131051", "131052", "131053", "132000", "132001", "132005", "132007",
-		"132012", "132015", "132016", "132018",
-	},
-	providers.Blocked: {"2", "3", "1001", "1004", "4001", "131031", "131042", "131045", "131048", "133010", "368"},
-	providers.Broke:   {"5", "1003"},
-	providers.Later:   {"131049"},
-}
-
 func harness(t *testing.T, encoding string) providertest.Harness {
 	h := providertest.Harness{
 		New: func(root string) (providers.Provider, error) {
@@ -70,14 +56,12 @@ func harness(t *testing.T, encoding string) providertest.Harness {
 		},
 		Private: []string{testLogin, testToken},
 	}
-	for class, codes := range documented {
-		for _, code := range codes {
-			h.Cases = append(h.Cases, providertest.Case{
-				Name: code, Class: class, Code: code,
-				Reply: providertest.Reply{Body: fmt.Sprintf(`{"code":%s,"status":"sending error, return balance"}`, code)},
-			})
-		}
-	}
+	each(slices.Concat(sendLines, gatewayLines), func(code string, want providers.Meaning) {
+		h.Cases = append(h.Cases, providertest.Case{
+			Name: code, Class: want.Class, Code: code,
+			Reply: providertest.Reply{Body: fmt.Sprintf(`{"code":%s,"status":%q}`, code, refund)},
+		})
+	})
 	return h
 }
 

@@ -14,18 +14,20 @@ import (
 const maxMessageID = 128
 
 var (
-	// refundWords is the document's "sending error, return balance" (section 1): not sent, and the credit came back.
-	refundWords = regexp.MustCompile(`(?i)return\s+balance|sending\s+error`)
+	// refundWords is the document's "sending error, return balance" (section 1): not sent, and the credit came back. An
+	// error alone is no proof that nothing was sent.
+	refundWords = regexp.MustCompile(`(?i)return balance`)
 	errorWord   = regexp.MustCompile(`(?i)\berror`)
-	noErrorWord = regexp.MustCompile(`(?i)\b(no|sin|without|ning[uú]n|0)\s+error`)
+	noErrorWord = regexp.MustCompile(`(?i)\b(no|sin|without|ning[uú]n|0) error`)
 	wordCode    = regexp.MustCompile(`\b[0-9]{4,6}\b`)
 )
 
 // reply is an answer of the send endpoint.
 type reply struct {
 	code, messageID string
-	words, status   string
+	words           string
 	refunded        bool   // it says that the message was not sent and its credit came back
+	troubled        bool   // it speaks of an error where it should say "sent"
 	inner           string // a gateway code found in the words or in a nested error
 }
 
@@ -38,10 +40,12 @@ func readReply(body []byte) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	// Other texts may echo what we sent: a message that offers to return a balance is no refund.
+	said := strings.Join(strings.Fields(o.text("status")+"; "+o.text("reason")), " ")
 	return reply{
-		code: o.code(), messageID: messageID(o.text("messageid")),
-		words: o.words(), status: o.text("status"), inner: innerCode(o),
-		refunded: refundWords.MatchString(o.text("status")) || refundWords.MatchString(o.text("reason")),
+		code: o.code(), messageID: messageID(o.text("messageid")), words: o.words(), inner: innerCode(o),
+		refunded: refundWords.MatchString(said),
+		troubled: errorWord.MatchString(noErrorWord.ReplaceAllLiteralString(said, " ")),
 	}, nil
 }
 
@@ -72,15 +76,11 @@ func innerCode(o object) string {
 	return ""
 }
 
+// listed reports whether a code is a gateway's and cannot be taken for one of the document's 1 to 8.
 func listed(code string) bool {
-	_, known := gatewayCodes[code]
-	_, reported := reportCodes[code]
-	return known || reported
-}
-
-// troubled reports whether a status that should say "sent" speaks of an error.
-func (r reply) troubled() bool {
-	return errorWord.MatchString(r.status) && !noErrorWord.MatchString(r.status)
+	_, own := sendCodes[code]
+	_, known := reportMeaning(code, "")
+	return known && !own
 }
 
 // judgeSend decides what an answer of the send endpoint means: the message id of an accepted one ("" if it has none),
@@ -92,14 +92,12 @@ func judgeSend(a providers.Answer) (id string, failure *providers.Error) {
 	}
 	success := a.Status/100 == 2
 	switch {
-	case r.code == "1" && r.refunded:
-		return "", r.notSent()
-	case r.code == "1" && (r.troubled() || !success && r.messageID == ""):
+	case r.refunded && (r.code == "1" || r.code == ""):
+		return "", withWait(r.notSent(), a)
+	case r.code == "1" && (r.troubled || !success && r.messageID == ""):
 		return "", providers.Meaning{}.Error(r.code, r.words) // Both said: sent and not sent.
 	case r.code == "1":
 		return r.messageID, nil
-	case r.code == "" && r.refunded:
-		return "", r.notSent()
 	}
 	if meaning, ok := sendMeaning(r.code, r.words, r.refunded); ok {
 		return "", withWait(meaning.Error(r.code, r.words), a)
@@ -121,7 +119,7 @@ func (r reply) notSent() *providers.Error {
 // withWait adds the wait that the server asked for, if any, to a refusal for now.
 func withWait(e *providers.Error, a providers.Answer) *providers.Error {
 	if e.Class == providers.NotNow && e.RetryAfter == 0 {
-		e.RetryAfter = providers.ClassifyStatus(a).RetryAfter
+		e.RetryAfter = a.RetryAfter()
 	}
 	return e
 }

@@ -30,14 +30,12 @@ func TestAnswersOfSend(t *testing.T) {
 		class  providers.Class
 		code   string // of the error, or the message id
 	}{
-		// The document's own example, and what PHP does to it.
-		"DocumentsExample":   {200, `{"code": 1,"status": "mensaje enviado","messageId": "` + testID + `"}`, providers.Accepted, testID},
+		// What PHP does to the document's example.
 		"CodeAsText":         {200, `{"code":"1","messageId":"m"}`, providers.Accepted, "m"},
 		"CodeWithBlanks":     {200, `{"code":" 1 ","messageId":" m "}`, providers.Accepted, "m"},
 		"NumericMessageID":   {200, `{"code":1,"messageId":12}`, providers.Accepted, "12"},
 		"AmpersandKey":       {200, `{"code":1,"&messageId":"m"}`, providers.Accepted, "m"},
 		"OtherCaseOfKeys":    {200, `{"CODE":1,"message_id":"m"}`, providers.Accepted, "m"},
-		"NoMessageID":        {200, `{"code":1,"status":"mensaje enviado"}`, providers.Accepted, ""},
 		"NullMessageID":      {200, `{"code":1,"messageId":null}`, providers.Accepted, ""},
 		"ObjectAsMessageID":  {200, `{"code":1,"messageId":{"a":1}}`, providers.Accepted, ""},
 		"EndlessMessageID":   {200, `{"code":1,"messageId":"` + strings.Repeat("a", 129) + `"}`, providers.Accepted, ""},
@@ -54,38 +52,21 @@ func TestAnswersOfSend(t *testing.T) {
 		// Codes decide whatever the status.
 		"CodeWithBadStatus": {400, `{"code":4}`, providers.Rejected, "4"},
 		"CodeWithServerErr": {500, `{"code":"1003","status":"sending error, return balance"}`, providers.Broke, "1003"},
-		"TextCode":          {200, `{"code":"1002","status":"sending error, return balance"}`, providers.Rejected, "1002"},
-		"Code5AsksBalance":  {200, `{"code":5,"status":"no balance or inactive chatbot/multiagent"}`, providers.Broke, "5"},
-		"OptOutBy1008":      {200, `{"code":1008,"reason":"User is not opted in and inactive"}`, providers.Rejected, "1008"},
 
 		// "sending error, return balance": not sent and refunded.
-		"RefundAlone":           {200, `{"status":"sending error, return balance"}`, providers.NotNow, CodeRefunded},
-		"RefundWithCode1":       {200, `{"code":1,"status":"Sending error,  return   balance"}`, providers.NotNow, CodeRefunded},
-		"RefundDespiteID":       {200, `{"code":1,"status":"sending error, return balance","messageId":"m"}`, providers.NotNow, CodeRefunded},
-		"RefundWithInnerCode":   {200, `{"code":1,"status":"sending error, return balance","description":"1003 Verifique el saldo"}`, providers.Broke, "1003"},
-		"RefundWithNestedCode":  {200, `{"code":1,"status":"return balance","error":{"code":1002}}`, providers.Rejected, "1002"},
-		"RefundWithErrorCode":   {200, `{"code":1,"status":"return balance","error_code":"131049"}`, providers.Later, "131049"},
-		"RefundWithOtherNumber": {200, `{"code":1,"status":"sending error, return balance 4999"}`, providers.NotNow, CodeRefunded},
-		"RefundMakes500Sure":    {200, `{"code":500,"status":"sending error, return balance"}`, providers.NotNow, "500"},
-		"RefundMakes131000Sure": {200, `{"code":131000,"reason":"return balance"}`, providers.NotNow, "131000"},
-		"RefundOfUnlisted":      {200, `{"code":9999,"status":"sending error, return balance"}`, providers.Unknown, "9999"},
-		"EchoIsNoRefund":        {200, `{"code":1,"message":"return balance today","messageId":"m"}`, providers.Accepted, "m"},
-		"ErrorStatusAlone":      {200, `{"code":1,"status":"error"}`, providers.Unknown, "1"},
-		"ErrorStatusAndID":      {200, `{"code":1,"status":"error","messageId":"m"}`, providers.Unknown, "1"},
+		"RefundAlone":             {200, `{"status":"sending error, return balance"}`, providers.NotNow, CodeRefunded},
+		"RefundWithInnerCode":     {200, `{"code":1,"status":"sending error, return balance","description":"1003 Verifique el saldo"}`, providers.Broke, "1003"},
+		"RefundWithNestedCode":    {200, `{"code":1,"status":"return balance","error":{"code":1002}}`, providers.Rejected, "1002"},
+		"RefundWithErrorCode":     {200, `{"code":1,"status":"return balance","error_code":"131049"}`, providers.Later, "131049"},
+		"RefundWithOtherNumber":   {200, `{"code":1,"status":"sending error, return balance 4999"}`, providers.NotNow, CodeRefunded},
+		"RefundWithOwnCodeInside": {200, `{"code":1,"status":"return balance","error":{"code":2}}`, providers.NotNow, CodeRefunded},
+		"RefundWithOddBlanks":     {200, `{"code":1,"reason":"return\u00a0 Balance","messageId":"m"}`, providers.NotNow, CodeRefunded},
+		"ErrorInReason":           {200, `{"code":1,"status":"mensaje enviado","reason":"error 3","messageId":"m"}`, providers.Unknown, "1"},
+		"NoErrorAndAnError":       {200, `{"code":1,"status":"sin error; error 3","messageId":"m"}`, providers.Unknown, "1"},
+		"SendingErrorAlone":       {200, `{"status":"sending error"}`, providers.Unknown, providers.CodeNoCode},
+		"EchoIsNoRefund":          {200, `{"code":1,"message":"return balance today","messageId":"m"}`, providers.Accepted, "m"},
 
 		// What cannot be known.
-		"500IsNotSure":        {200, `{"code":500,"status":"error"}`, providers.Unknown, "500"},
-		"131000IsNotSure":     {200, `{"code":"131000"}`, providers.Unknown, "131000"},
-		"UnlistedNumber":      {200, `{"code":9999}`, providers.Unknown, "9999"},
-		"UnlistedText":        {200, `{"code":"E-17"}`, providers.Unknown, "E-17"},
-		"LeadingZero":         {200, `{"code":"01"}`, providers.Unknown, "01"},
-		"Fraction":            {200, `{"code":1.0}`, providers.Unknown, "1.0"},
-		"CodeTrue":            {200, `{"code":true}`, providers.Unknown, "true"},
-		"CodeList":            {200, `{"code":[1]}`, providers.Unknown, "[1]"},
-		"NoCode":              {200, `{"status":"mensaje enviado","messageId":"m"}`, providers.Unknown, providers.CodeNoCode},
-		"NullCode":            {200, `{"code":null}`, providers.Unknown, providers.CodeNoCode},
-		"EmptyCode":           {200, `{"code":" "}`, providers.Unknown, providers.CodeNoCode},
-		"EmptyObject":         {200, `{}`, providers.Unknown, providers.CodeNoCode},
 		"Code1WithoutIDIn500": {500, `{"code":1}`, providers.Unknown, "1"},
 		"UnlistedIn500":       {500, `{"code":9999}`, providers.Unknown, "9999"},
 		"Empty":               {200, ``, providers.Unknown, providers.CodeNotJSON},
@@ -119,9 +100,6 @@ func TestAnswersOfSend(t *testing.T) {
 			if e.Class != tt.class || e.Code != tt.code {
 				t.Errorf("got %s %q, want %s %q", e.Class, e.Code, tt.class, tt.code)
 			}
-			if e.AskBalance != (tt.code == "5") {
-				t.Error("only code 5 asks for the balance")
-			}
 		})
 	}
 }
@@ -133,12 +111,45 @@ func TestUnlistedCodeIsShownWhereTheStatusDecides(t *testing.T) {
 	}
 }
 
+// TestServersWaitIsTakenOver wants Retry-After obeyed by what is refused for now, whatever the status it came with.
 func TestServersWaitIsTakenOver(t *testing.T) {
-	_, e := judgeSend(providers.Answer{
-		Status: 429, Header: http.Header{"Retry-After": {"9"}}, Body: []byte(`{"code":130429}`),
-	})
-	if e.Class != providers.NotNow || e.RetryAfter != 9*time.Second {
-		t.Errorf("got %s, %s", e.Class, e.RetryAfter)
+	for name, tt := range map[string]struct {
+		status int
+		body   string
+		want   time.Duration
+	}{
+		"CodeIn429":        {429, `{"code":130429}`, 9 * time.Second},
+		"CodeIn200":        {200, `{"code":130429}`, 9 * time.Second},
+		"CodeIn503":        {503, `{"code":131056}`, 9 * time.Second},
+		"Refunded":         {200, `{"status":"sending error, return balance"}`, 9 * time.Second},
+		"429Alone":         {429, `{"message":"Too Many Requests"}`, 9 * time.Second},
+		"TablesWaitStands": {429, `{"code":131049}`, day},
+		"RefusedForGood":   {429, `{"code":1002}`, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, e := judgeSend(providers.Answer{
+				Status: tt.status, Header: http.Header{"Retry-After": {"9"}}, Body: []byte(tt.body),
+			})
+			if e == nil || e.RetryAfter != tt.want {
+				t.Errorf("%v, wait %s", e, e.RetryAfter)
+			}
+		})
+	}
+}
+
+// TestSignedCodes wants a code as it came, unless it shows what it must not.
+func TestSignedCodes(t *testing.T) {
+	c := newTestClient(t, "http://127.0.0.1:1", "")
+	for code, want := range map[string]string{
+		"1002": "1002", "9999": "9999", "131049": "131049", "E-17": "E-17", "timeout": "timeout", "refunded": "refunded",
+		testToken: "***", "x " + url.QueryEscape(testLogin): "x ***",
+		"573005550123": "***", "+57 300 555-0123": "+***", "Zoraida Ñáñez": "***", "a\tb\x00c": "a b c",
+		strings.Repeat("ñ", 500): strings.Repeat("ñ", 64),
+	} {
+		e := c.sign("op", &providers.Error{Code: code}, "9999", "1002", "time", "fund", "Zoraida Ñáñez", "573005550123")
+		if e.Code != want || e.Op != "op" {
+			t.Errorf("%q became %q, want %q", code, e.Code, want)
+		}
 	}
 }
 
