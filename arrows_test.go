@@ -97,16 +97,20 @@ var arrows = []arrow{
 	{"providers", nil, "it is a leaf: it says what a provider is, to those who send and to those who are sent through"},
 	{"campaign", []string{"campaign/*"}, "it is a leaf: a file can be checked without knowing who will send it, " +
 		"or that there is a Redis"},
-	{"internal/ledger", []string{"internal/ledger/*"}, "it is a leaf: rows and their states mean the same " +
-		"whatever is sent and whoever sends it"},
+	{"internal/ledger", []string{"internal/crash", "internal/ledger/*"}, "it is a leaf: rows and their states mean the " +
+		"same whatever is sent and whoever sends it"},
+	{"internal/crash", nil, "it only names moments"},
 	{"internal/redistest", nil, "any package's tests may use it"},
 	{"internal/config", []string{"providers"}, "it only reads settings; what they are for is internal/setup's to know"},
-	{"jobs", []string{"campaign", "internal/ledger", "providers", "jobs/*"}, "it works with any provider: " +
+	{"jobs", []string{"campaign", "internal/crash", "internal/ledger", "providers", "jobs/*"}, "it works with any provider: " +
 		"which there are, and how they are set up, is decided above it"},
-	{"internal/setup", []string{"campaign", "internal/config", "internal/ledger", "jobs", "providers", "providers/*"},
+	{"internal/setup", []string{"campaign", "internal/config", "internal/ledger", "jobs", "jobs/*", "providers",
+		"providers/*"},
 		"it wires configuration into a Redis client, a ledger and accounts, for the commands and the console above it"},
 	{"internal/console", []string{"*"}, "arrows point down, and commands are at the top"},
 	{"cmd", []string{"*"}, "a command is a program: what another needs of it belongs into a package"},
+	{"chaos", []string{"providers/simulator", "chaos/*"}, "it judges the programs from outside: what it shared with " +
+		"them, it would be blind to"},
 	{"samples", nil, "they are files"},
 }
 
@@ -159,12 +163,12 @@ var libraryRules = []struct {
 	in      []string
 	because string
 }{
-	{"github.com/hibiken/asynq", []string{"jobs"},
+	{"github.com/hibiken/asynq", []string{"jobs", "chaos/plain"},
 		"asynq carries hints only; nobody else may depend on their form, or take a queue for the truth"},
 	{"github.com/hibiken/asynqmon", []string{"internal/console"}, "the dashboard is mounted in one place"},
-	{"github.com/redis/go-redis/v9", []string{"internal/ledger", "internal/redistest", "internal/setup", "jobs"},
+	{"github.com/redis/go-redis/v9", []string{"internal/ledger", "internal/redistest", "internal/setup", "jobs", "chaos"},
 		"state is changed by the ledger's scripts alone; beside it only the limiter speaks to Redis, " +
-			"and setup makes the client"},
+			"setup makes the client, and chaos breaks the server"},
 }
 
 func knownElsewhere(all []goPackage) []string {
@@ -277,6 +281,7 @@ func TestTheRulesCatchWhatTheyForbid(t *testing.T) {
 		{"internal/console", "pregon/cmd/worker"}, {"cmd/enqueue", "pregon/cmd/worker"}, {"cmd/worker", asynq},
 		{"cmd/worker", "testing"}, {"cmd/worker", "github.com/hibiken/asynqmon"},
 		{"cmd/enqueue", "pregon/internal/redistest"},
+		{"chaos", "pregon/internal/ledger"}, {"chaos", "pregon/jobs"}, {"chaos", asynq},
 		{"internal/utils", "strings"}, {"internal/metrics", "strings"},
 	}
 	for _, f := range forbidden {
@@ -295,6 +300,7 @@ func TestTheRulesCatchWhatTheyForbid(t *testing.T) {
 		{"jobs", "pregon/campaign"},
 		{"internal/console", "pregon/jobs"}, {"internal/console", "github.com/hibiken/asynqmon"},
 		{"providers/heyy", "pregon/providers"}, {"internal/config", "pregon/providers"},
+		{"chaos", "pregon/providers/simulator"}, {"chaos", "pregon/chaos/plain"}, {"chaos", redis}, {"chaos/plain", asynq},
 	}
 	for _, a := range allowed {
 		p := goPackage{ImportPath: path.Join(module, a.from), Imports: []string{a.imports}, Deps: []string{a.imports}}

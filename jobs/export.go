@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"github.com/xuri/excelize/v2"
-
-	"pregon/internal/ledger"
 )
 
 // Format is how results are written.
@@ -46,8 +44,10 @@ func (x Export) Write(w io.Writer, format Format, results iter.Seq2[Result, erro
 }
 
 var headers = map[string][]string{
-	"es": {"Fila", "Teléfono", "Estado", "Código", "Motivo", "messageId", "Intentos", "Fecha", "Referencia"},
-	"en": {"Row", "Phone", "State", "Code", "Reason", "messageId", "Attempts", "Date", "Reference"},
+	"es": {
+		"Fila", "Teléfono", "Estado", "Código", "Motivo", "messageId", "Intentos", "Fecha", "Referencia", "Historial",
+	},
+	"en": {"Row", "Phone", "State", "Code", "Reason", "messageId", "Attempts", "Date", "Reference", "History"},
 }
 
 func (x Export) header() []string {
@@ -66,17 +66,17 @@ func (x Export) Reason(r Result) string {
 }
 
 func (x Export) cells(r Result) []string {
+	zone := x.Zone
+	if zone == nil {
+		zone = time.Local
+	}
 	changed := ""
 	if r.ChangedAt != nil {
-		zone := x.Zone
-		if zone == nil {
-			zone = time.Local
-		}
 		changed = r.ChangedAt.In(zone).Format(time.DateTime)
 	}
 	cells := []string{
 		strconv.Itoa(r.Row), r.Phone, StateText(r.State, x.Lang), r.Code, x.Reason(r), r.MessageID,
-		strconv.Itoa(r.Attempts), changed, r.Custom,
+		strconv.Itoa(r.Attempts), changed, r.Custom, r.Story(x.Lang, zone),
 	}
 	for i, cell := range cells {
 		cells[i] = harmless(cell)
@@ -175,64 +175,4 @@ func (x Export) jsonl(w io.Writer, results iter.Seq2[Result, error]) error {
 		}
 	}
 	return nil
-}
-
-// stateTexts are the states in people's words.
-var stateTexts = map[ledger.RowState][2]string{
-	ledger.Queued:       {"En cola", "Queued"},
-	ledger.Sending:      {"Enviando", "Sending"},
-	ledger.Waiting:      {"En espera", "Waiting"},
-	ledger.Accepted:     {"Aceptado", "Accepted"},
-	ledger.Sent:         {"Enviado", "Sent"},
-	ledger.Delivered:    {"Entregado", "Delivered"},
-	ledger.Read:         {"Leído", "Read"},
-	ledger.Failed:       {"Fallido", "Failed"},
-	ledger.InDoubt:      {"En duda", "In doubt"},
-	ledger.SkippedRow:   {"Omitido", "Skipped"},
-	ledger.CancelledRow: {"Cancelado", "Cancelled"},
-	ledger.InvalidRow:   {"No válido", "Invalid"},
-}
-
-// StateText is a row's state in people's words.
-func StateText(s ledger.RowState, lang string) string {
-	t, ok := stateTexts[s]
-	switch {
-	case !ok:
-		return string(s)
-	case lang == "en":
-		return t[1]
-	}
-	return t[0]
-}
-
-// ownCodes explains the codes that are ours and not a provider's.
-var ownCodes = map[string][2]string{
-	"worker_lost": {
-		"El programa se detuvo mientras enviaba: pudo salir o no. Revísela antes de reenviar.",
-		"The program stopped while sending: it may have left or not. Look before sending again.",
-	},
-	codeInternal: {
-		"Falla interna al enviar: pudo salir o no. Revísela antes de reenviar.",
-		"Internal failure while sending: it may have left or not. Look before sending again.",
-	},
-}
-
-// CodeText explains a code to people; "" for a code that nobody explains.
-func CodeText(a Account, code, lang string) string {
-	if code == "" {
-		return ""
-	}
-	if t, ok := ownCodes[code]; ok {
-		if lang == "en" {
-			return t[1]
-		}
-		return t[0]
-	}
-	if m, ok := a.Describe(code); ok {
-		return m.Text(lang)
-	}
-	if lang == "en" {
-		return "The provider answered code " + code + ", which its document does not list."
-	}
-	return "El proveedor respondió el código " + code + ", que su documento no describe."
 }

@@ -38,6 +38,9 @@ func (f *fake) Send(ctx context.Context, m providers.Message) (providers.Receipt
 
 func (f *fake) Balance(context.Context) (providers.Balance, error) {
 	f.asked.Add(1)
+	if f.balance == nil {
+		return providers.Balance{}, &providers.Error{Code: providers.CodeTimeout}
+	}
 	return f.balance()
 }
 

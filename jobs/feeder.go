@@ -10,18 +10,20 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
+	"pregon/internal/crash"
 	"pregon/internal/ledger"
 )
 
 // How many hints a campaign keeps ahead: what a minute sends, within bounds. A usual campaign is all there, a huge
 // one never fills Redis.
 const (
-	hintsAhead   = time.Minute
-	hintsAtLeast = 500
-	hintsAtMost  = 10_000
-	pagesPerLook = 40    // with rows, so that a look stays short
-	emptyPerLook = 2_000 // without any: a stray row far below the others makes many
-	feedLease    = 5 * time.Second
+	hintsAhead    = time.Minute
+	hintsAtLeast  = 500
+	hintsAtMost   = 10_000
+	pagesPerLook  = 40    // with open rows, so that a look stays short
+	closedPerLook = 400   // with closed rows only: they are read and no more
+	emptyPerLook  = 2_000 // without any: a stray row far below the others makes many
+	feedLease     = 5 * time.Second
 )
 
 // feeder puts the hints of one campaign into its queue, in the order of the file. It reads the records of each page
@@ -43,7 +45,7 @@ func (f *feeder) feed(ctx context.Context, control ledger.Control, live, target 
 	f.client = asynq.NewClientFromRedisClient(f.recorder)
 	pages, rows := control.FedPages, control.FedRows
 	last := ledger.PageOf(f.campaign.LastRow)
-	for full, empty := 0, 0; full < pagesPerLook && live < target && pages <= last; {
+	for full, closed, empty := 0, 0, 0; full < pagesPerLook && closed < closedPerLook && live < target && pages <= last; {
 		entries, err := f.ledger.Entries(ctx, f.campaign.ID, pages)
 		if err != nil {
 			return err
@@ -53,7 +55,7 @@ func (f *feeder) feed(ctx context.Context, control ledger.Control, live, target 
 			empty++
 			continue // the cursor moves with the next page that has rows
 		}
-		full++
+		before := live
 		for _, e := range entries {
 			if e.Kind != ledger.Valid {
 				continue
@@ -67,9 +69,15 @@ func (f *feeder) feed(ctx context.Context, control ledger.Control, live, target 
 			}
 			live++
 		}
+		if live > before {
+			full++
+		} else {
+			closed++
+		}
 		if _, err := f.recorder.Flush(ctx); err != nil {
 			return err
 		}
+		crash.Point("hinted")
 		ok, err := f.ledger.Fed(ctx, f.campaign.ID, control.Generation, pages, rows)
 		if err != nil || !ok {
 			return err // another worker is further: the next look sees it
@@ -129,7 +137,11 @@ func (k *keeper) feed(ctx context.Context, s ledger.Status, q queueState) error 
 		q.hints = max(openAndFed(s), 0)
 	}
 	perSecond := rateOf(k.lane.Account, k.campaign.Rate)
-	if k.watch.hintsLost(s, q.hints, k.feeder.done(s.Control), perSecond, k.worker.now()) {
+	lost, err := k.ledger.Bereaved(ctx, k.campaign.ID)
+	if err != nil {
+		return err
+	}
+	if k.watch.hintsLost(s, q.hints, k.feeder.done(s.Control), perSecond, k.worker.now()) || lost {
 		raised, err := k.ledger.NewGeneration(ctx, k.campaign.ID, s.Control.Generation)
 		if raised {
 			k.log.WarnContext(ctx, "hints lost: the open rows are hinted anew", "hints", q.hints, "open", s.Counts.Open())
@@ -160,25 +172,35 @@ const (
 
 // watch remembers what a keeper saw, to tell a passing moment from a lasting state.
 type watch struct {
-	elsewhere bool      // the queue was paused at the last look, the ledger not
+	elsewhere time.Time // since when the queue is paused and the ledger not
 	fewSince  time.Time // since when there are fewer hints than open rows
 	counts    string    // at the last change
 	since     time.Time // the last change, or the last time that hints were made anew
 	raised    int       // how often they were, since the last change
+	seen      int       // the generation at the last look
 }
 
-// pausedElsewhere reports a pause that only the queue dashboard can have made: seen twice, since a pause or a
-// resume of ours passes through that state for a moment.
-func (w *watch) pausedElsewhere(paused bool) bool {
-	twice := paused && w.elsewhere
-	w.elsewhere = paused
-	return twice
+// elsewhereAfter is how long only the queue must be paused to be taken for paused in the dashboard: a pause or a resume
+// of ours passes through that state for a moment.
+const elsewhereAfter = 2 * time.Second
+
+// pausedElsewhere reports a pause that only the queue dashboard can have made.
+func (w *watch) pausedElsewhere(paused bool, now time.Time) bool {
+	if !paused {
+		w.elsewhere = time.Time{}
+	} else if w.elsewhere.IsZero() {
+		w.elsewhere = now
+	}
+	return paused && now.Sub(w.elsewhere) >= elsewhereAfter
 }
 
 // hintsLost reports whether the open rows must be hinted anew.
 func (w *watch) hintsLost(s ledger.Status, live int, fed bool, perSecond float64, now time.Time) bool {
 	if counts := fmt.Sprint(s.Counts); counts != w.counts {
 		w.counts, w.since, w.raised = counts, now, 0
+	}
+	if s.Control.Generation != w.seen { // another worker has just made them anew
+		w.seen, w.since, w.fewSince = s.Control.Generation, now, time.Time{}
 	}
 	open := s.Counts.Open()
 	if !fed {

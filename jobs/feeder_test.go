@@ -82,11 +82,11 @@ func numbers(from, to int) []int {
 // take claims a row and settles it.
 func take(t testing.TB, l *ledger.Ledger, id string, row int, o ledger.Outcome) {
 	t.Helper()
-	c, err := l.Claim(ctx, ledger.NewClaim(id, row), "CO", claimTime)
+	c, err := l.Claim(ctx, ledger.NewClaim(id, row, "w00000"), "CO", claimTime)
 	if err != nil || c.Verdict != ledger.Go {
 		t.Fatalf("claim row %d: %v %v", row, c.Verdict, err)
 	}
-	if err := l.Settle(ctx, c, o); err != nil {
+	if _, err := l.Settle(ctx, c, o); err != nil {
 		t.Fatal(err)
 	}
 }

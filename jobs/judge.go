@@ -26,12 +26,14 @@ const (
 // verdict is what follows from one attempt: what the ledger records, what the hint becomes, and who else must know.
 type verdict struct {
 	outcome ledger.Outcome
-	code    string // the provider's or ours
-	note    string // for the hint: code and reason, never a person
-	slow    bool   // the provider said "too fast"
-	halt    bool   // stop this campaign: no message of it can fare better
-	close   string // stop the account: "account" or "balance"
-	release bool   // nothing was tried: give the claim back
+	code    string        // the provider's or ours
+	note    string        // for the hint: code and reason, never a person
+	slow    bool          // the provider said "too fast"
+	halt    bool          // stop this campaign: no message of it can fare better
+	close   string        // stop the account: "account" or "balance"
+	rest    time.Duration // how long to leave a closed account alone before one message tries it out; 0 = not said
+	release bool          // nothing was tried: give the claim back
+	strain  bool          // the message may have been sent, or provably never left: the breaker counts it
 }
 
 // errGate is why a body was held back at the last moment. The row was not tried.
@@ -43,7 +45,9 @@ const codeInternal = "internal"
 // judge turns what Send returned into a verdict. It is the only place where a class becomes an action.
 func judge(r providers.Receipt, err error, claim ledger.Claim) verdict {
 	if err == nil {
-		return verdict{outcome: ledger.Outcome{State: ledger.Accepted, MessageID: r.ID}}
+		return verdict{outcome: ledger.Outcome{
+			State: ledger.Accepted, MessageID: r.ID, Class: providers.Accepted.String(),
+		}}
 	}
 	e, ok := errors.AsType[*providers.Error](err)
 	switch {
@@ -58,6 +62,7 @@ func judge(r providers.Receipt, err error, claim ledger.Claim) verdict {
 	v := verdict{code: e.Code, note: note(e), halt: e.Halt}
 	switch providers.ClassOf(err) {
 	case providers.Unsent:
+		v.strain = true
 		v.outcome = ledger.Outcome{State: ledger.Waiting, Code: e.Code, After: max(e.RetryAfter, backoff(claim.Fence))}
 	case providers.NotNow:
 		v.slow = true
@@ -67,12 +72,15 @@ func judge(r providers.Receipt, err error, claim ledger.Claim) verdict {
 	case providers.Rejected, providers.Content:
 		v.outcome = ledger.Outcome{State: ledger.Failed, Code: e.Code, Tried: true}
 	case providers.Blocked:
-		v.outcome, v.close = ledger.Outcome{State: ledger.Queued}, closeAccount
+		v.rest = e.RetryAfter
+		v.outcome, v.close = ledger.Outcome{State: ledger.Queued, Code: e.Code}, closeAccount
 	case providers.Broke:
-		v.outcome, v.close = ledger.Outcome{State: ledger.Queued}, closeBalance
+		v.outcome, v.close = ledger.Outcome{State: ledger.Queued, Code: e.Code}, closeBalance
 	default:
+		v.strain = true
 		v.outcome = ledger.Outcome{State: ledger.InDoubt, Code: e.Code, Tried: true}
 	}
+	v.outcome.Class, v.outcome.Why, v.outcome.Suspect = providers.ClassOf(err).String(), e.Reason, e.Suspect
 	return v
 }
 

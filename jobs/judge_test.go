@@ -29,7 +29,7 @@ func TestJudge(t *testing.T) {
 	halt := func(e *providers.Error) { e.Halt = true }
 	failed := ledger.Outcome{State: ledger.Failed, Code: "77", Tried: true}
 	doubt := ledger.Outcome{State: ledger.InDoubt, Code: "77", Tried: true}
-	queued := ledger.Outcome{State: ledger.Queued}
+	queued := ledger.Outcome{State: ledger.Queued, Code: "77"}
 	fixed := func(d time.Duration, tried bool) ledger.Outcome {
 		return ledger.Outcome{State: ledger.Waiting, Code: "77", After: d, Tried: tried}
 	}
@@ -65,7 +65,10 @@ func TestJudge(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
+			class := providers.ClassOf(tt.err)
 			tt.want.code, tt.want.note = "77", "77 why"
+			tt.want.outcome.Class, tt.want.outcome.Why = class.String(), "why"
+			tt.want.strain = class == providers.Unknown || class == providers.Unsent
 			got := judge(providers.Receipt{}, tt.err, tt.claim)
 			if diff := cmp.Diff(tt.want, got, cmp.AllowUnexported(verdict{})); diff != "" {
 				t.Errorf("verdict (-want +got):\n%s", diff)
@@ -78,7 +81,7 @@ func TestJudgeAcceptsWithAndWithoutIdentifier(t *testing.T) {
 	t.Parallel()
 	for _, id := range []string{"", "0e1add43-f91c-4e7c-8805-221ef6b27b98"} {
 		got := judge(providers.Receipt{ID: id}, nil, ledger.Claim{})
-		want := verdict{outcome: ledger.Outcome{State: ledger.Accepted, MessageID: id}}
+		want := verdict{outcome: ledger.Outcome{State: ledger.Accepted, MessageID: id, Class: "accepted"}}
 		if diff := cmp.Diff(want, got, cmp.AllowUnexported(verdict{})); diff != "" {
 			t.Errorf("verdict (-want +got):\n%s", diff)
 		}

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/hibiken/asynq"
 
 	"pregon/campaign"
+	"pregon/internal/crash"
 	"pregon/internal/ledger"
 )
 
@@ -25,9 +27,12 @@ type keeper struct {
 	nudged   chan struct{}
 
 	live     liveness
+	barrier  *barrier
 	server   *server
 	watch    watch
 	troubled bool // the last look failed: said once, not every second
+	marked   mark
+	asks     sync.WaitGroup // for the balance
 }
 
 // How often a keeper looks: every second while its campaign runs, seldom otherwise; a nudge comes at once.
@@ -54,6 +59,7 @@ func (w *Worker) newKeeper(ctx context.Context, id string) (*keeper, error) {
 		nudged: make(chan struct{}, 1), queue: asynq.NewInspectorFromRedisClient(w.cfg.Redis),
 		feeder: newFeeder(w.cfg.Redis, w.cfg.Ledger, c),
 	}
+	k.barrier = &barrier{ledger: w.cfg.Ledger, recall: w.recall, campaign: id, worker: w.short, log: w.log}
 	if k.lane == nil {
 		k.log.WarnContext(ctx, "campaign left to other workers", "account", c.Account, "err", errForeign)
 	}
@@ -62,6 +68,8 @@ func (w *Worker) newKeeper(ctx context.Context, id string) (*keeper, error) {
 
 // keep looks after the campaign until it is over or ctx ends; then it drains.
 func (k *keeper) keep(ctx context.Context) {
+	defer k.barrier.leave()
+	defer k.asks.Wait()
 	defer k.unserve()
 	for {
 		look, over := k.look(ctx)
@@ -96,7 +104,7 @@ func (k *keeper) look(ctx context.Context) (time.Duration, bool) {
 	case k.lane == nil: // what needs the account is for other workers
 		return idleLook, false
 	case s.Control.State == ledger.Running:
-		err = k.run(ctx, s, queue)
+		err = errors.Join(k.run(ctx, s, queue), k.settleStrain(ctx))
 	case s.Control.State == ledger.Paused:
 		k.watch = watch{} // time that passes from here on says nothing about hints
 		k.unserve()
@@ -108,6 +116,7 @@ func (k *keeper) look(ctx context.Context) (time.Duration, bool) {
 		return 0, true
 	}
 	k.trouble(ctx, "serve", err)
+	k.markBalance(ctx, s)
 	if s.Control.State == ledger.Running {
 		return runningLook, false
 	}
@@ -124,7 +133,7 @@ func (k *keeper) trouble(ctx context.Context, step string, err error) {
 
 // run governs, sweeps, feeds and serves a running campaign.
 func (k *keeper) run(ctx context.Context, s ledger.Status, queue queueState) error {
-	pause, err := k.obstacle(ctx, queue)
+	pause, err := k.obstacle(ctx, s.Control, queue)
 	if err != nil {
 		return err
 	}
@@ -142,7 +151,11 @@ func (k *keeper) run(ctx context.Context, s ledger.Status, queue queueState) err
 		return err
 	}
 	if k.server == nil {
-		if k.server, err = k.worker.serve(k.campaign, k.lane, &k.live); err != nil {
+		if k.marked.at.IsZero() { // what was spent since then tells about doubts of the first second too
+			k.marked = mark{at: time.Now(), inDoubt: s.Counts[ledger.InDoubt]}
+			k.askBalance(ctx, s.Counts, "first-balance:")
+		}
+		if k.server, err = k.worker.serve(ctx, k.campaign, k.lane, &k.live, k.barrier); err != nil {
 			return err
 		}
 	}
@@ -150,20 +163,25 @@ func (k *keeper) run(ctx context.Context, s ledger.Status, queue queueState) err
 }
 
 // obstacle says why a running campaign must pause, if it must, and otherwise tells CLAIM until when it may go on.
-func (k *keeper) obstacle(ctx context.Context, q queueState) (ledger.Steering, error) {
+func (k *keeper) obstacle(ctx context.Context, c ledger.Control, q queueState) (ledger.Steering, error) {
 	account, err := k.ledger.Account(ctx, k.campaign.Account)
 	if err != nil {
 		return ledger.Steering{}, err
 	}
-	if account.Closed {
+	switch {
+	case account.Closed && !(c.Probing && k.worker.now().Sub(c.Since) < probeTime):
 		return ledger.Steering{Verb: ledger.Pause, Reason: account.Reason, Detail: account.Detail}, nil
+	case c.Probing && !account.Closed: // who sent the trial message died before it told
+		if err := k.ledger.EndProbe(ctx, k.campaign.ID); err != nil {
+			return ledger.Steering{}, err
+		}
 	}
 	closing, opens := k.hours(k.worker.now())
 	if len(closing) == 0 {
 		detail := "opens " + opens.Format(time.RFC3339)
 		return ledger.Steering{Verb: ledger.Pause, Reason: reasonWindow, Detail: detail}, nil
 	}
-	if k.watch.pausedElsewhere(q.paused) {
+	if k.watch.pausedElsewhere(q.paused, k.worker.now()) {
 		return ledger.Steering{Verb: ledger.Pause, Reason: reasonAsynqmon, Detail: "paused in the queue dashboard"}, nil
 	}
 	return ledger.Steering{}, k.ledger.OpenUntil(ctx, k.campaign.ID, closing)
@@ -206,14 +224,16 @@ func (k *keeper) wait(ctx context.Context, s ledger.Status, queue queueState) er
 		if queue.paused || queue.unknown {
 			return nil
 		}
-		return k.resume(ctx, reasonAsynqmon)
+		resume := ledger.Steering{Verb: ledger.Resume, Reason: reasonAsynqmon}
+		return k.worker.operator.resume(ctx, k.campaign.ID, resume)
 	}
-	gone, err := k.reasonGone(ctx, s.Control)
+	gone, trial, err := k.reasonGone(ctx, s.Control)
 	if err != nil {
 		return err
 	}
 	if gone {
-		return k.resume(ctx, s.Control.Reason)
+		resume := ledger.Steering{Verb: ledger.Resume, Reason: s.Control.Reason, Probe: trial}
+		return k.worker.operator.resume(ctx, k.campaign.ID, resume)
 	}
 	if queue.paused || time.Since(s.Control.Since) < 2*time.Second {
 		return nil
@@ -234,27 +254,30 @@ func (k *keeper) assertPause(ctx context.Context) error {
 	return err
 }
 
-// reasonGone says whether what paused the campaign is over. A person's pause never is.
-func (k *keeper) reasonGone(ctx context.Context, c ledger.Control) (bool, error) {
+// reasonGone says whether what paused the campaign is over, or whether one message may find out. A person's pause never
+// is.
+func (k *keeper) reasonGone(ctx context.Context, c ledger.Control) (gone, trial bool, err error) {
 	if c.ByPerson {
-		return false, nil
+		return false, false, nil
 	}
 	switch c.Reason {
+	case reasonEpoch: // until who was missed has said what it did, or a person says to go on
+		p, err := k.barrier.pass(ctx)
+		if p.open {
+			k.barrier.leave() // nobody sends yet
+		}
+		return p.open, false, err
 	case reasonWindow:
 		closing, _ := k.hours(k.worker.now())
-		return len(closing) > 0, nil
-	case closeAccount, closeBalance:
+		return len(closing) > 0, false, nil
+	case closeAccount, closeBalance, reasonBreaker:
 		a, err := k.ledger.Account(ctx, k.campaign.Account)
 		if err != nil || !a.Closed {
-			return err == nil, err
+			return err == nil, false, err
 		}
 		return k.reopened(ctx, a)
 	}
-	return false, nil
-}
-
-func (k *keeper) resume(ctx context.Context, reason string) error {
-	return k.worker.operator.resume(ctx, k.campaign.ID, ledger.Steering{Verb: ledger.Resume, Reason: reason})
+	return false, false, nil
 }
 
 // schedule starts a campaign whose time has come.
@@ -279,6 +302,9 @@ func (k *keeper) end(ctx context.Context, s ledger.Status) (bool, error) {
 		return false, nil
 	}
 	_ = k.queue.UnpauseQueue(k.campaign.ID) // an error means that it is not paused
+	if s.Counts[ledger.InDoubt] > 0 && k.lane != nil {
+		k.askBalance(ctx, s.Counts, "last-balance:")
+	}
 	if err := k.ledger.Retire(ctx, k.campaign.ID); err != nil {
 		return false, err
 	}
@@ -308,7 +334,7 @@ func (k *keeper) clear() error {
 
 // sweep puts claims that outlived their deadline in doubt.
 func (k *keeper) sweep(ctx context.Context) error {
-	rows, err := k.ledger.Overdue(ctx, k.campaign.ID, sweepBatch)
+	rows, err := k.ledger.Overdue(ctx, k.campaign.ID, claimTime, sweepBatch)
 	if err != nil {
 		return err
 	}
@@ -316,6 +342,7 @@ func (k *keeper) sweep(ctx context.Context) error {
 		if _, err := k.ledger.Expire(ctx, k.campaign.ID, row); err != nil {
 			return err
 		}
+		crash.Point("swept")
 	}
 	return nil
 }

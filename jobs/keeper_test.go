@@ -43,7 +43,8 @@ func (s *stage) look(k *keeper, want ledger.State, reason string) {
 
 func TestAClosedAccountOpensByItselfOnlyWhereThatIsCertain(t *testing.T) {
 	t.Parallel()
-	one := 1.0
+	const opens, trial = "opens", "trial"
+	one, soon, past := 1.0, time.Now().Add(time.Hour), time.Now().Add(-time.Hour)
 	plenty := func() (providers.Balance, error) { return providers.Balance{Amount: 9, Known: true}, nil }
 	nothing := func() (providers.Balance, error) { return providers.Balance{Amount: 1, Known: true}, nil }
 	unread := func() (providers.Balance, error) { return providers.Balance{Raw: "?"}, nil }
@@ -54,20 +55,26 @@ func TestAClosedAccountOpensByItselfOnlyWhereThatIsCertain(t *testing.T) {
 		name    string
 		account ledger.Account
 		balance func() (providers.Balance, error)
-		opens   bool
+		opens   string // at once, by one message that tries it out, or not
 		asks    int64
 	}{
-		{"CredentialsWork", ledger.Account{Reason: closeAccount, Code: "2"}, unread, true, 1},
-		{"CredentialsOfHTTP", ledger.Account{Reason: closeAccount, Code: "http_401"}, plenty, true, 1},
-		{"CredentialsStillWrong", ledger.Account{Reason: closeAccount, Code: "2"}, refused, false, 1},
-		{"NoChatbot", ledger.Account{Reason: closeAccount, Code: "3"}, plenty, false, 0},
-		{"InactiveChatbot", ledger.Account{Reason: closeAccount, Code: "5"}, plenty, false, 0},
-		{"Forbidden", ledger.Account{Reason: closeAccount, Code: "http_403"}, plenty, false, 0},
-		{"ToppedUp", ledger.Account{Reason: closeBalance, Code: "5"}, plenty, true, 1},
-		{"TooLittle", ledger.Account{Reason: closeBalance, Code: "5"}, nothing, false, 1},
-		{"UnreadBalance", ledger.Account{Reason: closeBalance, Code: "5"}, unread, false, 1},
-		{"UnreachableBalance", ledger.Account{Reason: closeBalance, Code: "5"}, refused, false, 1},
-		{"ProviderWithoutBalance", ledger.Account{Reason: closeBalance, Code: "1003"}, plenty, false, 1},
+		{"CredentialsWork", ledger.Account{Reason: closeAccount, Code: "2"}, unread, opens, 1},
+		{"CredentialsOfHTTP", ledger.Account{Reason: closeAccount, Code: "http_401"}, plenty, opens, 1},
+		{"CredentialsStillWrong", ledger.Account{Reason: closeAccount, Code: "2"}, refused, "", 1},
+		{"NoChatbot", ledger.Account{Reason: closeAccount, Code: "3"}, plenty, "", 0},
+		{"ToldToWait", ledger.Account{Reason: closeAccount, Code: "4001", Until: soon}, plenty, "", 0},
+		{"WaitedAsTold", ledger.Account{Reason: closeAccount, Code: "4001", Until: past}, plenty, trial, 1},
+		{"InactiveChatbot", ledger.Account{Reason: closeAccount, Code: "5"}, plenty, "", 0},
+		{"Forbidden", ledger.Account{Reason: closeAccount, Code: "http_403"}, plenty, "", 0},
+		{"ToppedUp", ledger.Account{Reason: closeBalance, Code: "5"}, plenty, opens, 1},
+		{"TooLittle", ledger.Account{Reason: closeBalance, Code: "5"}, nothing, "", 1},
+		{"UnreadBalance", ledger.Account{Reason: closeBalance, Code: "5"}, unread, "", 1},
+		{"UnreachableBalance", ledger.Account{Reason: closeBalance, Code: "5"}, refused, "", 1},
+		{"ProviderWithoutBalanceLately", ledger.Account{Reason: closeBalance, Code: "1003", Until: soon}, plenty, "", 0},
+		{"ProviderWithoutBalance", ledger.Account{Reason: closeBalance, Code: "1003"}, plenty, trial, 1},
+		{"BreakerThatIsOpen", ledger.Account{Reason: reasonBreaker, Code: "timeout", Until: soon}, plenty, "", 0},
+		{"BreakerAndNoAnswer", ledger.Account{Reason: reasonBreaker, Code: "timeout"}, refused, "", 1},
+		{"BreakerAndAnAnswer", ledger.Account{Reason: reasonBreaker, Code: "timeout"}, nothing, trial, 1},
 	}
 	each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		f := new(fake)
@@ -89,11 +96,15 @@ func TestAClosedAccountOpensByItselfOnlyWhereThatIsCertain(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				opens, err := k.reopened(ctx, a)
-				if err != nil || opens != tt.opens || f.asked.Load() != tt.asks {
-					t.Errorf("opens %v (%v) after %d questions, want %v after %d", opens, err, f.asked.Load(), tt.opens, tt.asks)
+				if err := rdb.Del(ctx, "pregon:lease:trial:cv").Err(); err != nil {
+					t.Fatal(err)
 				}
-				if a, err = s.ledger.Account(ctx, "cv"); err != nil || a.Closed == tt.opens {
+				gone, tried, err := k.reopened(ctx, a)
+				got := map[[2]bool]string{{true, false}: opens, {true, true}: trial}[[2]bool{gone, tried}]
+				if err != nil || got != tt.opens || f.asked.Load() != tt.asks {
+					t.Errorf("%q (%v) after %d questions, want %q after %d", got, err, f.asked.Load(), tt.opens, tt.asks)
+				}
+				if a, err = s.ledger.Account(ctx, "cv"); err != nil || a.Closed == (got == opens) {
 					t.Errorf("account %+v %v", a, err)
 				}
 				if _, err := s.ledger.OpenAccount(ctx, "cv"); err != nil {
@@ -113,7 +124,7 @@ func TestOneWorkerAsksAClosedAccountAtATime(t *testing.T) {
 		k := s.keeper("c1")
 		k.worker.reopenEvery = time.Hour
 		for range 5 {
-			if opens, err := k.reopened(ctx, ledger.Account{Reason: closeBalance, Code: "5"}); err != nil || opens {
+			if opens, _, err := k.reopened(ctx, ledger.Account{Reason: closeBalance, Code: "5"}); err != nil || opens {
 				t.Fatalf("%v %v", opens, err)
 			}
 		}
@@ -185,7 +196,7 @@ func TestALongPauseDoesNotLookLikeLostHints(t *testing.T) {
 				if _, _, err := s.ledger.Steer(ctx, "c1", ledger.Steering{Verb: ledger.Pause, Reason: reasonWindow}); err != nil {
 					t.Fatal(err)
 				}
-				k.watch.elsewhere = true // the queue was seen paused once before
+				k.watch.elsewhere = start // the queue was seen paused before
 				k.unserve()
 				k.look(ctx) // the window is open, so the machine resumes
 			},
@@ -197,7 +208,7 @@ func TestALongPauseDoesNotLookLikeLostHints(t *testing.T) {
 		if g := control(t, s.ledger, "c1").Generation; g != 1 {
 			t.Errorf("a campaign that only rested was hinted anew: generation %d", g)
 		}
-		if k.watch.elsewhere {
+		if !k.watch.elsewhere.IsZero() {
 			t.Error("a look from before the pause still counts")
 		}
 	})
@@ -378,7 +389,7 @@ func TestARowThatOpensWhileItsCampaignIsLetGoIsNotForgotten(t *testing.T) {
 	each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		s := newFakeStage(t, rdb, new(fake))
 		commit(t, s.ledger, "c1", valid(2))
-		late, err := s.ledger.Claim(ctx, ledger.NewClaim("c1", 2), "CO", 0)
+		late, err := s.ledger.Claim(ctx, ledger.NewClaim("c1", 2, "w00000"), "CO", 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -390,7 +401,7 @@ func TestARowThatOpensWhileItsCampaignIsLetGoIsNotForgotten(t *testing.T) {
 		}
 		k := s.keeper("c1")
 		rdb.AddHook(&waking{settle: func() {
-			if err := s.ledger.Settle(ctx, late, ledger.Outcome{State: ledger.Waiting, Code: "no_connection"}); err != nil {
+			if _, err := s.ledger.Settle(ctx, late, ledger.Outcome{State: ledger.Waiting, Code: "no_connection"}); err != nil {
 				t.Error(err)
 			}
 		}})

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"pregon/campaign"
+	"pregon/internal/crash"
 	"pregon/internal/ledger"
 	"pregon/providers"
 )
@@ -148,10 +149,12 @@ func (o *Operator) Launch(
 	if err != nil {
 		return Launched{}, err
 	}
+	crash.Point("launch-commit")
 	state, err := o.ledger.Commit(ctx, definition)
 	if err != nil {
 		return Launched{}, err
 	}
+	crash.Point("launched")
 	same = slices.DeleteFunc(same, func(s string) bool { return s == id })
 	return Launched{Campaign: id, State: state, Same: same}, nil
 }

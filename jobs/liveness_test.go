@@ -8,6 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"pregon/internal/ledger"
+	"pregon/jobs/journal"
 )
 
 // A keeper that is busy feeding must not look like a pause, and a pause must be seen without it.
@@ -18,11 +19,21 @@ func TestWhatTheGateTrustsIsKeptFreshApartFromTheKeeper(t *testing.T) {
 		s := newFakeStage(t, rdb, new(fake))
 		commit(t, s.ledger, "c1", valid(2))
 		var live liveness
+		j, err := journal.Open("", s.log.logger())
+		if err != nil {
+			t.Fatal(err)
+		}
 		ctx, stop := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
 		defer wg.Wait()
 		defer stop()
-		wg.Go(func() { live.watch(ctx, s.ledger, "c1") })
+		sender := &sender{
+			ledger: s.ledger, campaign: &ledger.Campaign{ID: "c1"}, live: &live, stop: ctx, log: s.log.logger(),
+			barrier: &barrier{
+				ledger: s.ledger, recall: &recall{journal: j}, campaign: "c1", worker: "w00000", log: s.log.logger(),
+			},
+		}
+		wg.Go(func() { sender.pulse(ctx) })
 		for range 2 {
 			await(t, "the campaign that runs is seen running", live.fresh)
 			live.stopped() // as it gets old while a keeper is busy

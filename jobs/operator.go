@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
@@ -134,34 +133,3 @@ func (o *Operator) steer(ctx context.Context, id string, s ledger.Steering) erro
 	}
 	return nil
 }
-
-// reopened asks a closed account whether what closed it is over: a balance after a top-up, credentials that
-// authenticate again. Everything else needs a person. One worker asks at a time, once a minute.
-func (k *keeper) reopened(ctx context.Context, a ledger.Account) (bool, error) {
-	provider, can := k.lane.Provider.(balancer)
-	if !can || (a.Reason != closeBalance && a.Code != "2" && a.Code != "http_401") {
-		return false, nil
-	}
-	mine, err := k.ledger.Lease(ctx, "reopen:"+k.campaign.Account, k.worker.name+time.Now().String(), k.worker.reopenEvery)
-	if err != nil || !mine {
-		return false, err
-	}
-	b, err := provider.Balance(ctx)
-	if err != nil {
-		return false, nil //nolint:nilerr // still closed
-	}
-	if a.Reason == closeBalance && (!b.Known || b.Amount <= k.lane.lowBalance()) {
-		return false, nil
-	}
-	// 1003 comes from the provider's own wallet too, whatever the balance says: then the next row is a probe.
-	if a.Code == "1003" && time.Since(a.Since) < probeEvery {
-		return false, nil
-	}
-	return k.ledger.OpenAccount(ctx, k.campaign.Account)
-}
-
-// How often a closed account is asked, and how often a row probes a provider that has no balance of its own.
-const (
-	reopenEvery = time.Minute
-	probeEvery  = 15 * time.Minute
-)

@@ -33,13 +33,16 @@ func sampleResults() []Result {
 	at := time.Date(2026, 11, 20, 10, 0, 0, 0, time.Local)
 	return []Result{
 		{Row: 2, Phone: "573187772000", State: ledger.Accepted, MessageID: "0e1add43", Attempts: 1, ChangedAt: &at},
-		{Row: 3, Phone: "573187772001", State: ledger.Failed, Code: "1002", Attempts: 2, ChangedAt: &at},
+		{Row: 3, Phone: "573187772001", State: ledger.Failed, Code: "1002", Attempts: 2, ChangedAt: &at, History: []Attempt{
+			{Attempt: 1, At: &at, TookMS: 300, State: ledger.Waiting, Class: "not_now", Code: "429"},
+			{Attempt: 2, At: &at, State: ledger.Failed, Class: "rejected", Code: "1002"},
+		}},
 		{Row: 4, Phone: "573187772002", State: ledger.InDoubt, Code: "worker_lost", Attempts: 1},
 		{Row: 5, Phone: "573187772003", State: ledger.InDoubt, Code: "9999", Attempts: 1},
 		{Row: 6, State: ledger.InvalidRow, Code: "phone_letters", Column: "celular",
 			problem: &ledger.Problem{Code: "phone_letters", Column: "celular", Value: "31x"}},
 		{Row: 7, Phone: "573187772004", State: ledger.Queued, Custom: `=HYPERLINK("http://x";"a")`},
-		{Row: 8, Phone: "573187772005", State: ledger.Queued, Custom: "+1"},
+		{Row: 8, Phone: "573187772005", State: ledger.Queued, Custom: "+1", History: []Attempt{{Class: "=1+1"}}},
 		{Row: 9, Phone: "573187772006", State: ledger.Queued, Custom: "-1;2\r\n\"3\""},
 		{Row: 10, Phone: "573187772007", State: ledger.Queued, Custom: "@SUM(A1)"},
 		{Row: 11, Phone: "573187772008", State: ledger.Queued, Custom: "\t=1"},
@@ -91,7 +94,7 @@ func table(t *testing.T, text []byte, comma rune) (header []string, rows [][]str
 func TestCSVForPeople(t *testing.T) {
 	t.Parallel()
 	header, rows := table(t, export(t, "es", CSV), ';')
-	want := []string{"Fila", "Teléfono", "Estado", "Código", "Motivo", "messageId", "Intentos", "Fecha", "Referencia"}
+	want := []string{"Fila", "Teléfono", "Estado", "Código", "Motivo", "messageId", "Intentos", "Fecha", "Referencia", "Historial"}
 	if diff := cmp.Diff(want, header); diff != "" {
 		t.Errorf("header (-want +got):\n%s", diff)
 	}
@@ -99,8 +102,9 @@ func TestCSVForPeople(t *testing.T) {
 		t.Fatalf("%d rows", len(rows))
 	}
 	wants := map[int][]string{
-		0: {"2", "573187772000", "Aceptado", "", "", "0e1add43", "1", "2026-11-20 10:00:00", ""},
-		1: {"3", "573187772001", "Fallido", "1002", "El número no tiene WhatsApp.", "", "2", "2026-11-20 10:00:00", ""},
+		0: {"2", "573187772000", "Aceptado", "", "", "0e1add43", "1", "2026-11-20 10:00:00", "", ""},
+		1: {"3", "573187772001", "Fallido", "1002", "El número no tiene WhatsApp.", "", "2", "2026-11-20 10:00:00", "",
+			"10:00:00 ahora no 429 (0,3 s); 10:00:00 rechazado 1002 (<0,1 s)"},
 	}
 	for i, want := range wants {
 		if diff := cmp.Diff(want, rows[i]); diff != "" {

@@ -107,7 +107,7 @@ func TestARowOfADeadWorkerIsInDoubtAndNeverSent(t *testing.T) {
 		f := new(fake)
 		s := newFakeStage(t, rdb, f)
 		commit(t, s.ledger, "c1", valid(2, 3))
-		if c, err := s.ledger.Claim(ctx, ledger.NewClaim("c1", 2), "CO", 0); err != nil || c.Verdict != ledger.Go {
+		if c, err := s.ledger.Claim(ctx, ledger.NewClaim("c1", 2, "w00000"), "CO", 0); err != nil || c.Verdict != ledger.Go {
 			t.Fatalf("claim: %+v %v", c, err)
 		}
 		s.work()

@@ -12,21 +12,27 @@ import (
 
 	"github.com/hibiken/asynq"
 
+	"pregon/internal/crash"
 	"pregon/internal/ledger"
 	"pregon/providers"
 )
 
 // The times of one send. A claim outlives the longest send, so that only a dead worker leaves an overdue one.
 const (
-	claimLead   = 15 * time.Millisecond // from the claim to the slot: a few round trips to Redis
-	sendWindow  = 5 * time.Second       // from the claim to the first byte of the body
-	sendBudget  = 60 * time.Second      // for the answer; providers keep it themselves
-	claimTime   = sendWindow + sendBudget + 15*time.Second
+	claimLead   = 15 * time.Millisecond  // from the claim to the slot: a few round trips to Redis
+	sendWindow  = 5 * time.Second        // from the claim to the first byte of the body
+	settleTime  = 15 * time.Second       // for what comes after the answer
 	freshFor    = 5 * time.Second        // a copy of the campaign's state older than this counts as paused
 	settlePause = 200 * time.Millisecond // between two tries to record an outcome
 	claimTries  = 3
 	shelfRoom   = 1000 // hints per campaign kept aside for people to see
 )
+
+// SendBudget is how long a provider may take to answer; its client keeps to it.
+var SendBudget = crash.Duration("SEND_BUDGET", 60*time.Second)
+
+// claimTime is how long a claim lives.
+var claimTime = sendWindow + SendBudget + settleTime
 
 // The reasons why an account or a campaign stands still, as stored and shown.
 const (
@@ -35,6 +41,10 @@ const (
 	reasonOperator = "operator"
 	reasonWindow   = "window"
 	reasonTemplate = "template"
+	reasonList     = "list"
+	reasonEpoch    = "epoch"
+	reasonForgot   = "forgotten"
+	reasonBreaker  = "breaker"
 	reasonAsynqmon = "asynqmon"
 )
 
@@ -42,6 +52,7 @@ const (
 type lane struct {
 	Account
 	limiter *Limiter
+	well    atomic.Int64 // sends that ended well since the breaker was last told
 }
 
 // sender handles the hints of one campaign on this worker.
@@ -54,44 +65,14 @@ type sender struct {
 	stop     context.Context // ends when this worker lets go of the campaign: nothing new starts
 	pages    *pageCache
 	live     *liveness
+	recall   *recall
+	barrier  *barrier
+	now      func() time.Time // Redis's clock
 	log      *slog.Logger
+	troubled bool // the last pulse failed: said once, not every second
 
 	background *sync.WaitGroup // releases that go on after their hint
 	giveUp     context.Context // ends when the process cannot wait for them any longer
-}
-
-// liveness is what this worker last saw of the campaign: the gate trusts it for a few seconds only.
-type liveness struct{ seen atomic.Int64 }
-
-// running notes that the campaign ran at a moment: before it was asked, not when the answer came.
-func (l *liveness) running(at time.Time) { l.seen.Store(at.UnixNano()) }
-func (l *liveness) stopped()             { l.seen.Store(0) }
-
-// watch keeps what was seen fresh until ctx ends, apart from the keeper, whose looks may take long: feeding a large
-// campaign must not look like a pause.
-func (l *liveness) watch(ctx context.Context, book *ledger.Ledger, campaign string) {
-	tick := time.NewTicker(runningLook)
-	defer tick.Stop()
-	for {
-		at := time.Now()
-		c, err := book.Control(ctx, campaign)
-		switch {
-		case err != nil: // it goes stale by itself
-		case c.State == ledger.Running:
-			l.running(at)
-		default:
-			l.stopped()
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
-}
-
-func (l *liveness) fresh() bool {
-	return time.Since(time.Unix(0, l.seen.Load())) < freshFor
 }
 
 // ProcessTask looks at the row that a hint names. Whatever it returns, the ledger has decided before.
@@ -128,7 +109,8 @@ func (s *sender) attempt(ctx context.Context, h hint, row *ledger.Row) error {
 		return soon("stopping")
 	}
 	claimed := time.Now() // before it is asked for: the answer may come long after the claim was given
-	claim, err := s.claim(ctx, ledger.NewClaim(h.Campaign, h.Row), row.Country)
+	crash.Point("claim")
+	claim, err := s.claim(ctx, ledger.NewClaim(h.Campaign, h.Row, s.barrier.worker), row.Country)
 	if err != nil {
 		s.lane.limiter.Return(slot)
 		return s.unlooked(ctx, h, "claim", err)
@@ -137,12 +119,29 @@ func (s *sender) attempt(ctx context.Context, h hint, row *ledger.Row) error {
 		s.lane.limiter.Return(slot)
 		return s.notNow(ctx, claim)
 	}
+	crash.Point("claimed")
+	if err := s.recall.journal.Claimed(claim); err != nil { // what is not written down is not sent
+		s.lane.limiter.Return(slot)
+		s.release(claim)
+		return s.unlooked(ctx, h, "journal", err)
+	}
 	if !s.paced(slot, claimed) {
 		s.release(claim)
 		return soon("slot missed")
 	}
+	return s.send(ctx, row, claim, claimed)
+}
+
+// send hands the message over, once, and records what came of it.
+func (s *sender) send(ctx context.Context, row *ledger.Row, claim ledger.Claim, claimed time.Time) error {
+	began := time.Now()
 	receipt, sendErr := s.lane.Provider.Send(context.WithoutCancel(ctx), s.message(row, claim, claimed))
-	return s.finish(ctx, claim, s.verdict(ctx, receipt, sendErr, claim))
+	crash.Point("answered")
+	v := s.verdict(ctx, receipt, sendErr, claim)
+	v.outcome.Took = time.Since(began)
+	err := s.finish(ctx, claim, v)
+	crash.Point("hint-done")
+	return err
 }
 
 // slot leases the time in which to send: the campaign's own rate first, then the account's.
@@ -191,6 +190,7 @@ func (s *sender) claim(ctx context.Context, ticket ledger.Claim, country string)
 
 // release gives a claim back that sent nothing, in the background until Redis has it or the claim is over anyway.
 func (s *sender) release(claim ledger.Claim) {
+	s.recall.Dropped(claim)
 	s.background.Go(func() {
 		ctx, cancel := context.WithTimeout(s.giveUp, claimTime)
 		defer cancel()
@@ -216,6 +216,7 @@ func (s *sender) message(row *ledger.Row, claim ledger.Claim, claimed time.Time)
 			case s.stop.Err() != nil || !s.live.fresh():
 				return fmt.Errorf("the campaign does not run: %w", errGate)
 			}
+			crash.Point("body-open")
 			return nil
 		},
 	}
@@ -248,8 +249,12 @@ func (s *sender) finish(ctx context.Context, claim ledger.Claim, v verdict) erro
 		s.release(claim)
 		return paused(v.note)
 	}
-	s.react(ctx, v)
+	v.outcome.Account = s.lane.Name
+	s.recall.journal.Settled(claim, v.outcome)
+	s.react(ctx, v, claim.Probe)
+	crash.Point("settle")
 	s.settle(ctx, claim, v.outcome)
+	crash.Point("settled")
 	switch v.outcome.State {
 	case ledger.Failed:
 		return s.shelve(ctx, v.note+"; enqueue retry")
@@ -263,38 +268,14 @@ func (s *sender) finish(ctx context.Context, claim ledger.Claim, v verdict) erro
 	return nil
 }
 
-// react does what one answer means for more than its row.
-func (s *sender) react(ctx context.Context, v verdict) {
-	ctx = context.WithoutCancel(ctx)
-	var err error
-	switch {
-	case v.close != "":
-		s.live.stopped()
-		err = s.ledger.CloseAccount(ctx, s.lane.Name, ledger.Account{Reason: v.close, Code: v.code, Detail: v.note})
-		if err == nil {
-			_, _, err = s.ledger.Steer(ctx, s.campaign.ID,
-				ledger.Steering{Verb: ledger.Pause, Reason: v.close, Detail: v.note})
-		}
-	case v.halt:
-		s.live.stopped()
-		_, _, err = s.ledger.Steer(ctx, s.campaign.ID,
-			ledger.Steering{Verb: ledger.Pause, Reason: reasonTemplate, Detail: v.note})
-	case v.slow:
-		err = s.lane.limiter.Slow(ctx)
-	}
-	if err != nil { // the next answer of the same kind, or the governor, does it again
-		s.log.ErrorContext(ctx, "not told to the others", "campaign", s.campaign.ID, "err", err)
-	}
-}
-
 // settle records an outcome and does not give up before Redis has it: no one else knows it.
 func (s *sender) settle(ctx context.Context, claim ledger.Claim, o ledger.Outcome) {
 	ctx = context.WithoutCancel(ctx)
-	o.Account = s.lane.Name
 	for tried := 0; ; tried++ {
-		err := s.ledger.Settle(ctx, claim, o)
+		alarm, err := s.ledger.Settle(ctx, claim, o)
 		switch {
 		case err == nil:
+			s.alarm(ctx, alarm, o)
 			return
 		case errors.Is(err, ledger.ErrFenced), errors.Is(err, ledger.ErrCorrupt):
 			s.log.ErrorContext(ctx, "outcome not recorded", "campaign", claim.Campaign, "row", claim.Row,
@@ -318,6 +299,10 @@ func (s *sender) notNow(ctx context.Context, c ledger.Claim) error {
 		return paused("paused " + c.Reason)
 	case ledger.Window:
 		return paused("outside contact hours")
+	case ledger.Probing:
+		return paused("one message tries the account out")
+	case ledger.Epoch:
+		return soon("redis was restarted: workers are asked what they did")
 	case ledger.Doubt:
 		return s.shelve(ctx, c.Code+"; enqueue doubt")
 	case ledger.Done:
@@ -351,54 +336,3 @@ func paused(why string) error { return &hintError{text: why, delay: pauseCheck} 
 
 // soon is for a row that nothing stands in the way of: this worker was only not the one to send it now.
 func soon(why string) error { return &hintError{text: why, delay: time.Second} }
-
-// pageCache keeps the pages of one campaign that hints lately asked for: hints come in the order of the file.
-type pageCache struct {
-	ledger   *ledger.Ledger
-	campaign string
-
-	mu    sync.Mutex
-	pages map[int][]ledger.Row
-	order []int
-}
-
-const cachedPages = 16
-
-func newPageCache(l *ledger.Ledger, campaign string) *pageCache {
-	return &pageCache{ledger: l, campaign: campaign, pages: make(map[int][]ledger.Row)}
-}
-
-// row returns a row by its number, nil when the file has none there.
-func (p *pageCache) row(ctx context.Context, number int) (*ledger.Row, error) {
-	n := ledger.PageOf(number)
-	p.mu.Lock()
-	rows, ok := p.pages[n]
-	p.mu.Unlock()
-	if !ok {
-		var err error
-		if rows, err = p.ledger.Page(ctx, p.campaign, n); err != nil {
-			return nil, err
-		}
-		p.keep(n, rows)
-	}
-	for i := range rows {
-		if rows[i].Number == number {
-			return &rows[i], nil
-		}
-	}
-	return nil, nil
-}
-
-func (p *pageCache) keep(n int, rows []ledger.Row) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if _, ok := p.pages[n]; ok {
-		return
-	}
-	p.pages[n] = rows
-	p.order = append(p.order, n)
-	if len(p.order) > cachedPages {
-		delete(p.pages, p.order[0])
-		p.order = p.order[1:]
-	}
-}

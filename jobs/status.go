@@ -17,6 +17,7 @@ type Status struct {
 	State      ledger.State   `json:"state"`
 	Reason     string         `json:"reason"`
 	Detail     string         `json:"detail,omitempty"`
+	Trial      bool           `json:"trial,omitempty"` // it runs to try the account out with one message
 	Account    string         `json:"account"`
 	Total      int            `json:"total"`
 	Counts     ledger.Counts  `json:"counts"`
@@ -51,6 +52,7 @@ func (o *Operator) Status(ctx context.Context, id string) (Status, error) {
 		File: c.File, CreatedAt: instant(c.CreatedAt), StartedAt: instant(s.Control.StartedAt),
 		FinishedAt: instant(s.Control.FinishedAt), Scheduled: instant(c.At),
 	}
+	status.Trial = s.Control.State == ledger.Running && s.Control.Probing
 	if s.Control.State == ledger.Running && rate > 0 && s.Counts.Open() > 0 {
 		launch := Launch{AnyHour: c.AnyHour, Purpose: campaign.Purpose(c.Purpose)}
 		eta := finishTime(time.Now(), s.Counts.Open(), rate, launch).Truncate(time.Second)
@@ -96,6 +98,7 @@ type Result struct {
 	Column    string          `json:"column,omitempty"` // of a row that was refused at the check
 	MessageID string          `json:"message_id,omitempty"`
 	Attempts  int             `json:"attempts"`
+	History   []Attempt       `json:"history,omitempty"`
 	ChangedAt *time.Time      `json:"changed_at,omitempty"`
 	Vars      []string        `json:"vars,omitempty"`
 	Custom    string          `json:"custom_field,omitempty"`
@@ -123,16 +126,31 @@ func (o *Operator) Results(ctx context.Context, id string) iter.Seq2[Result, err
 				yield(Result{}, err)
 				return
 			}
-			r := Result{
-				Row: e.Number, Phone: e.Phone, State: e.State, Code: e.Code, MessageID: e.MessageID, Attempts: e.Fence,
-				ChangedAt: instant(e.ChangedAt), Vars: e.Vars, Custom: e.Custom, problem: e.Problem,
-			}
-			if e.Problem != nil {
-				r.Code, r.Column = e.Problem.Code, e.Problem.Column
-			}
+			r := result(e)
 			if !yield(r, nil) {
 				return
 			}
 		}
 	}
+}
+
+func result(e ledger.Entry) Result {
+	r := Result{
+		Row: e.Number, Phone: e.Phone, State: e.State, Code: e.Code, MessageID: e.MessageID,
+		History: history(e.Record), ChangedAt: instant(e.ChangedAt), Vars: e.Vars, Custom: e.Custom, problem: e.Problem,
+	}
+	r.Attempts = attempts(r.History, e.Record)
+	if e.Problem != nil {
+		r.Code, r.Column = e.Problem.Code, e.Problem.Column
+	}
+	return r
+}
+
+// Row reads one row of a campaign; false when the file has none of that number.
+func (o *Operator) Row(ctx context.Context, id string, row int) (Result, bool, error) {
+	if _, err := o.ledger.Campaign(ctx, id); err != nil {
+		return Result{}, false, err
+	}
+	e, ok, err := o.ledger.Entry(ctx, id, row)
+	return result(e), ok && err == nil, err
 }

@@ -8,12 +8,14 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
 	"pregon/internal/ledger"
+	"pregon/jobs/journal"
 )
 
 // WorkerConfig is what a worker needs.
@@ -27,20 +29,25 @@ type WorkerConfig struct {
 	// ShutdownTimeout is how long Run waits for sends in flight when its context ends. It must exceed the longest
 	// send: what is cut off is in doubt.
 	ShutdownTimeout time.Duration
-	Log             *slog.Logger
+	// Journal is what this process remembers of its sends; nil = in memory only.
+	Journal *journal.Journal
+	Log     *slog.Logger
 }
 
 // Worker carries out the campaigns of one Redis: it keeps hints in their queues, sends what may be sent, and moves
 // campaigns through their lives. Any number of workers share the work; none is special.
 type Worker struct {
 	cfg      WorkerConfig
-	name     string
+	name     string // in leases
+	short    string // in the ledger
+	recall   *recall
 	lanes    map[string]*lane
 	inFlight chan struct{}
 	log      *slog.Logger
 	operator *Operator
 
-	now         func() time.Time // what contact hours and scheduled starts go by
+	ahead       atomic.Int64     // how far Redis's clock is ahead of this machine's
+	now         func() time.Time // what contact hours and scheduled starts go by: Redis's clock
 	reopenEvery time.Duration    // how often a closed account is asked whether it is open again
 }
 
@@ -62,8 +69,18 @@ func NewWorker(cfg WorkerConfig) (*Worker, error) {
 	Hook(cfg.Redis)
 	w := &Worker{
 		cfg: cfg, name: host + "/" + strconv.Itoa(os.Getpid()) + "/" + strconv.FormatInt(time.Now().UnixNano(), 36),
-		lanes: make(map[string]*lane), inFlight: make(chan struct{}, cfg.Concurrency), log: cfg.Log,
-		operator: NewOperator(cfg.Redis, cfg.Ledger, cfg.Accounts), now: time.Now, reopenEvery: reopenEvery,
+		recall: &recall{journal: cfg.Journal}, lanes: make(map[string]*lane), inFlight: make(chan struct{}, cfg.Concurrency), log: cfg.Log,
+		operator: NewOperator(cfg.Redis, cfg.Ledger, cfg.Accounts), reopenEvery: reopenEvery,
+	}
+	w.now = func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) }
+	if cfg.Journal == nil {
+		if w.recall.journal, err = journal.Open("", cfg.Log); err != nil {
+			return nil, err
+		}
+	}
+	w.short = ledger.WorkerName(w.name, false)
+	if id := w.recall.journal.Name(); id != "" {
+		w.short = ledger.WorkerName(id, true)
 	}
 	for _, a := range cfg.Accounts {
 		if !(a.Rate > 0) {
@@ -77,6 +94,9 @@ func NewWorker(cfg WorkerConfig) (*Worker, error) {
 // Run works until ctx ends, then starts nothing new, waits for what is in flight, and returns nil.
 func (w *Worker) Run(ctx context.Context) error {
 	if err := w.cfg.Ledger.Ping(ctx); err != nil {
+		return err
+	}
+	if err := w.recall.takeOver(ctx, w.cfg.Ledger); err != nil {
 		return err
 	}
 	crew := &crew{worker: w, keepers: make(map[string]*keeper)}
@@ -103,15 +123,49 @@ type crew struct {
 	worker *Worker
 	wg     sync.WaitGroup
 
+	run string // of Redis, when last looked
+
 	mu       sync.Mutex
 	keepers  map[string]*keeper
 	troubled bool // Redis did not answer: said once, not every second
 }
 
+// meet reads Redis's clock and notices a new run of it. What this worker did is then said again for all campaigns, also
+// those that Redis no longer knows to be launched.
+func (c *crew) meet(ctx context.Context) error {
+	w := c.worker
+	before := time.Now()
+	now, err := w.cfg.Ledger.Now(ctx)
+	if err != nil {
+		return err
+	}
+	w.ahead.Store(int64(now.Sub(before.Add(time.Since(before) / 2))))
+	run, err := w.cfg.Ledger.RunID(ctx)
+	if err != nil {
+		return err
+	}
+	if run != c.run { // or this worker has just started, perhaps with a journal
+		if c.run != "" {
+			w.log.WarnContext(ctx, "redis was restarted, or another one took over")
+		}
+		for _, campaign := range w.recall.journal.Campaigns() {
+			if _, err := w.recall.reassert(ctx, w.cfg.Ledger, campaign, w.log); err != nil {
+				return err
+			}
+		}
+	}
+	c.run = run
+	return nil
+}
+
 // muster gives every active campaign a keeper. A campaign through an account that this worker does not have is left
 // to workers that do.
 func (c *crew) muster(ctx context.Context) {
-	ids, err := c.worker.cfg.Ledger.Active(ctx)
+	var ids []string
+	err := c.meet(ctx)
+	if err == nil {
+		ids, err = c.worker.cfg.Ledger.Active(ctx)
+	}
 	if err != nil {
 		if !c.troubled && ctx.Err() == nil {
 			c.worker.log.WarnContext(ctx, "campaigns not read", "err", err)
@@ -170,8 +224,10 @@ func (c *crew) dismiss() { c.wg.Wait() }
 type server struct {
 	asynq  *asynq.Server
 	stop   context.CancelFunc
+	quiet  context.CancelFunc // ends the pulse
 	giveUp context.CancelFunc
-	wg     *sync.WaitGroup // releases and the watch
+	wg     *sync.WaitGroup // releases and the pulse
+	leave  func()
 }
 
 // Dispatch intervals: short enough that people see their campaign move, long enough that an idle one costs little.
@@ -181,14 +237,16 @@ const (
 	janitorCheck = time.Hour
 )
 
-func (w *Worker) serve(c *ledger.Campaign, l *lane, live *liveness) (*server, error) {
+func (w *Worker) serve(
+	ctx context.Context, c *ledger.Campaign, l *lane, live *liveness, b *barrier,
+) (*server, error) {
 	stop, cancel := context.WithCancel(context.Background())
 	patience, giveUp := context.WithCancel(context.Background())
 	wg := new(sync.WaitGroup)
 	s := &sender{
 		ledger: w.cfg.Ledger, lane: l, campaign: c, inFlight: w.inFlight, stop: stop, live: live,
-		pages: newPageCache(w.cfg.Ledger, c.ID), log: w.log, background: wg,
-		giveUp: patience,
+		pages: newPageCache(w.cfg.Ledger, c.ID), log: w.log, background: wg, giveUp: patience,
+		recall: w.recall, barrier: b, now: w.now,
 	}
 	perSecond := l.Rate
 	if c.Rate > 0 {
@@ -209,13 +267,18 @@ func (w *Worker) serve(c *ledger.Campaign, l *lane, live *liveness) (*server, er
 		LogLevel:                 asynq.WarnLevel,
 	})
 	live.running(time.Now()) // the keeper has just seen it
-	if err := srv.Start(s); err != nil {
+	err := s.arrive(ctx)
+	if err == nil {
+		err = srv.Start(s)
+	}
+	if err != nil {
 		cancel()
 		giveUp()
 		return nil, fmt.Errorf("start server of campaign %s: %w", c.ID, err)
 	}
-	wg.Go(func() { live.watch(stop, w.cfg.Ledger, c.ID) })
-	return &server{asynq: srv, stop: cancel, giveUp: giveUp, wg: wg}, nil
+	pulsing, quiet := context.WithCancel(context.Background())
+	wg.Go(func() { s.pulse(pulsing) })
+	return &server{asynq: srv, stop: cancel, quiet: quiet, giveUp: giveUp, wg: wg, leave: b.leave}, nil
 }
 
 // releasePatience is how long a closing server waits for claims to be given back to a Redis that does not answer. A
@@ -226,8 +289,10 @@ const releasePatience = 5 * time.Second
 func (s *server) close() {
 	s.stop()
 	s.asynq.Shutdown()
+	s.quiet()
 	patience := time.AfterFunc(releasePatience, s.giveUp)
 	s.wg.Wait()
 	patience.Stop()
 	s.giveUp()
+	s.leave()
 }

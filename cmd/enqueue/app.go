@@ -34,13 +34,17 @@ type app struct {
 	json    bool
 	// patience is how long a check waits for the provider, which it can do without.
 	patience time.Duration
+	asks     func() bool // whether there is a person to ask
 
 	cfg         *config.Config
 	accountName string // of the command that runs, for explaining errors
 }
 
 func newApp(environ []string, in io.Reader, out, err io.Writer) *app {
-	return &app{environ: environ, in: in, out: out, err: err, lang: config.Language(environ), patience: 10 * time.Second}
+	return &app{
+		environ: environ, in: in, out: out, err: err, lang: config.Language(environ), patience: 10 * time.Second,
+		asks: func() bool { return terminal(in) && terminal(err) },
+	}
 }
 
 func (a *app) root() *cobra.Command {
@@ -79,7 +83,8 @@ Exit statuses: 0 ok · 1 unexpected · 2 usage, configuration or unreadable file
 		a.t("un documento JSON en la salida; lo demás va a stderr", "one JSON document on stdout; the rest goes to stderr"))
 	root.AddCommand(
 		a.checkCommand(), a.runCommand(), a.statusCommand(), a.listCommand(), a.pauseCommand(), a.resumeCommand(),
-		a.cancelCommand(), a.resultsCommand(), a.balanceCommand(), a.templatesCommand(), a.demoCommand(),
+		a.cancelCommand(), a.doubtCommand(), a.retryCommand(), a.resultsCommand(), a.balanceCommand(),
+		a.templatesCommand(), a.demoCommand(),
 	)
 	return root
 }
@@ -208,6 +213,15 @@ func (a *app) accountOrRules(name string) (acc jobs.Account, configured bool, er
 	}
 	acc, err = a.account(name)
 	return acc, err == nil, err
+}
+
+// accountHere is the account of a campaign, to explain its codes. One that is not configured here explains nothing.
+func (a *app) accountHere(name string) jobs.Account {
+	acc, _, err := a.accountOrRules(name)
+	if err != nil {
+		return jobs.Account{}
+	}
+	return acc
 }
 
 // open connects to Redis and the rest.

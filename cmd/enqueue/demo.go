@@ -222,8 +222,9 @@ func (a *app) curtain(finals []jobs.Status, provider *simulator.Server) error {
 		"repetidos: %d.", "All %d rows are in one state each, %d open. The simulated provider got %d messages; sent "+
 		"twice: %d.", total, open, arrived, duplicates)
 	if slices.ContainsFunc(finals, func(s jobs.Status) bool { return s.Counts[ledger.InDoubt] > 0 }) {
-		a.say("«En duda» es lo que pudo salir sin respuesta: ninguna máquina lo reenvía, lo decide una persona.",
-			"\"In doubt\" may have left without an answer: no machine sends it again, a person decides.")
+		a.say("«En duda» es lo que pudo salir sin respuesta: ninguna máquina lo reenvía, lo decide una persona con enqueue "+
+			"doubt.", "\"In doubt\" may have left without an answer: no machine sends it again, a person decides with enqueue "+
+			"doubt.")
 	}
 	a.say(`
 Para seguir:
@@ -232,14 +233,16 @@ Para seguir:
   redis-server --appendonly yes &   bin/simulator --addr 127.0.0.1:9090 &
   export CONTACTOVIRTUAL_URL=http://127.0.0.1:9090 CONTACTOVIRTUAL_LOGIN=%s CONTACTOVIRTUAL_TOKEN=%s
   bin/worker &   bin/enqueue run samples/promo.csv --name Promo --template 991 --any-hour --wait
-  bin/enqueue results CAMPAÑA -o resultados.xlsx             qué pasó con cada fila`, `
+  bin/enqueue results CAMPAÑA -o resultados.xlsx             qué pasó con cada fila
+  bin/enqueue doubt CAMPAÑA                                  qué se sabe de las que están en duda, y decidir`, `
 To go on:
   make build                                                 the programs, in bin/
   bin/enqueue check samples/promo.csv                        what would be sent, row by row
   redis-server --appendonly yes &   bin/simulator --addr 127.0.0.1:9090 &
   export CONTACTOVIRTUAL_URL=http://127.0.0.1:9090 CONTACTOVIRTUAL_LOGIN=%s CONTACTOVIRTUAL_TOKEN=%s
   bin/worker &   bin/enqueue run samples/promo.csv --name Promo --template 991 --any-hour --wait
-  bin/enqueue results CAMPAIGN -o results.xlsx               what became of each row`,
+  bin/enqueue results CAMPAIGN -o results.xlsx               what became of each row
+  bin/enqueue doubt CAMPAIGN                                 what is known about those in doubt, and decide`,
 		simulator.DefaultLogin, simulator.DefaultToken)
 	if code != exitOK {
 		a.say("\nEstado de salida %d: algunas filas fallaron o quedaron en duda, y en este ejemplo es a propósito (make lo "+

@@ -93,6 +93,16 @@ func (a *app) explain(ctx context.Context, err error) (int, string) {
 		return exitUsage, a.t("El archivo cambió mientras se leía: no se lanzó nada. Ciérrelo en otros programas y repita "+
 			"el comando", "The file changed while it was being read: nothing was launched. Close it in other programs and "+
 			"repeat the command")
+	case errors.Is(err, ledger.ErrCancelled):
+		return exitUsage, a.t("La campaña está cancelada: ya no se envía nada de ella. Lance otra con esas filas",
+			"The campaign is cancelled: nothing of it is sent any more. Launch another one with those rows")
+	case errors.Is(err, jobs.ErrNeverRetry):
+		return exitUsage, a.t("Esas personas pidieron no recibir mensajes: no se les intenta de nuevo", "These people asked "+
+			"not to get messages: they are not tried again")
+	case errors.Is(err, jobs.ErrNoAccount):
+		return exitUsage, a.t("La cuenta de esta campaña no está configurada aquí, y sin ella no se sabe qué significa el "+
+			"código. Repita el comando donde lo esté", "The account of this campaign is not configured here, and without it "+
+			"nobody can tell what the code means. Repeat the command where it is")
 	case errors.Is(err, jobs.ErrNoCapability):
 		return exitUsage, a.t("El proveedor de esta cuenta no ofrece eso", "The provider of this account does not offer that")
 	}

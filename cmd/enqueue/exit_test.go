@@ -60,7 +60,8 @@ func TestUsage(t *testing.T) {
 func TestHelp(t *testing.T) {
 	t.Parallel()
 	h := &house{t: t}
-	commands := []string{"check", "run", "status", "list", "pause", "resume", "cancel", "results", "balance", "templates", "demo"}
+	commands := []string{"check", "run", "status", "list", "pause", "resume", "cancel", "doubt", "retry", "results", "balance", "templates",
+		"demo"}
 	for _, args := range [][]string{nil, {"--help"}, {"help"}} {
 		h.do(args...).exits(exitOK).shows("nunca dos veces, ninguna perdida", "130 interrumpido").shows(commands...)
 		h.with("LANG=en_GB").do(args...).exits(exitOK).shows("never twice, none lost", "130 interrupted").shows(commands...)
@@ -106,6 +107,7 @@ func TestNoRedis(t *testing.T) {
 	path := h.file("dos.csv", people(2))
 	for _, args := range [][]string{
 		{"list"}, {"status"}, {"status", "x", "--follow"}, {"pause", "x"}, {"resume", "x", "--json"}, {"cancel", "x"}, {"results", "x"},
+		{"doubt", "x"}, {"doubt", "x", "--rows", "all", "--decide", "sent", "--yes"}, {"retry", "x"}, {"status", "x", "--row", "2"},
 		launching(path, "A", "--json"), {"list", "--json"},
 	} {
 		h.do(args...).exits(exitUnavailable).silent().says("No hay conexión con Redis (127.0.0.1:1)", "REDIS_URL", "enqueue demo")

@@ -72,7 +72,7 @@ func needsPerson(s jobs.Status) bool {
 		return false
 	}
 	switch s.Reason {
-	case "account", "balance", "template":
+	case "account", "balance", "template", "list", "epoch", "forgotten":
 		return true
 	}
 	return false
@@ -115,47 +115,16 @@ func exitOf(s jobs.Status) int {
 		return exitAuth
 	case s.State == ledger.Paused && s.Reason == "balance":
 		return exitBalance
+	case s.State == ledger.Paused && (s.Reason == "epoch" || s.Reason == "forgotten"):
+		return exitUnavailable
 	case s.Counts[ledger.Failed]+s.Counts[ledger.InDoubt] > 0:
 		return exitUnfinished
-	case s.State == ledger.Paused && s.Reason == "template":
+	case s.State == ledger.Paused && (s.Reason == "template" || s.Reason == "list"):
 		return exitUnfinished
 	case s.Counts[ledger.InvalidRow] > 0:
 		return exitRejected
 	}
 	return exitOK
-}
-
-var campaignStates = map[ledger.State][2]string{
-	ledger.Draft:     {"sin terminar de lanzar: repita el mismo comando", "launch not finished: repeat the same command"},
-	ledger.Scheduled: {"programada", "scheduled"},
-	ledger.Running:   {"enviando", "running"},
-	ledger.Paused:    {"en pausa", "paused"},
-	ledger.Finished:  {"terminada", "finished"},
-	ledger.Cancelled: {"cancelada", "cancelled"},
-}
-
-var pauseReasons = map[string][2]string{
-	"operator": {"la pausó una persona; siga con: enqueue resume", "a person paused it; go on with: enqueue resume"},
-	"account": {"la cuenta no puede enviar; corríjala, y si no sigue sola: enqueue resume",
-		"the account cannot send; mend it, and if it does not go on by itself: enqueue resume"},
-	"balance": {"sin saldo; sigue sola después de recargar", "no balance; goes on by itself after a top-up"},
-	"window":  {"fuera del horario permitido; sigue sola", "outside contact hours; goes on by itself"},
-	"template": {"la plantilla no sirve; corríjala y lance de nuevo", "the template does not work; mend it and launch " +
-		"again"},
-	"asynqmon": {"pausada desde el tablero de colas", "paused in the queue dashboard"},
-}
-
-func (a *app) stateName(s jobs.Status) string {
-	name := campaignStates[s.State]
-	text := a.t(name[0], name[1])
-	if s.State == ledger.Paused {
-		why := pauseReasons[s.Reason]
-		text += " (" + a.t(why[0], why[1]) + ")"
-	}
-	if s.State == ledger.Scheduled && s.Scheduled != nil {
-		text += " " + a.t("para %s", "for %s", a.clock(*s.Scheduled))
-	}
-	return text
 }
 
 // table shows a campaign: every row in one state, and the states adding up.
@@ -178,28 +147,19 @@ func (a *app) table(w io.Writer, s jobs.Status) {
 	}
 }
 
-// detail is more about a pause. For contact hours the keeper writes the next opening for machines.
-func (a *app) detail(s jobs.Status) string {
-	if text, ok := strings.CutPrefix(s.Detail, "opens "); ok && s.Reason == "window" {
-		if opens, err := time.Parse(time.RFC3339, text); err == nil {
-			return a.t("Sigue el %s", "Goes on at %s", a.clock(opens))
-		}
-	}
-	return s.Detail
-}
-
 // codes explains the codes that rows now bear.
 func (a *app) codes(w io.Writer, s jobs.Status) {
 	if len(s.Codes) == 0 {
 		return
 	}
-	acc, _, err := a.accountOrRules(s.Account)
-	if err != nil { // the account is not configured here: the codes are shown without their meaning
-		acc = jobs.Account{}
+	acc := a.accountHere(s.Account)
+	width := 10
+	for code := range s.Codes {
+		width = max(width, len(code))
 	}
 	_, _ = fmt.Fprintln(w, a.t("  Códigos:", "  Codes:"))
 	for _, code := range byCount(s.Codes) {
-		_, _ = fmt.Fprintf(w, "  %6s × %-10s %s\n", a.count(s.Codes[code]), code,
+		_, _ = fmt.Fprintf(w, "  %6s × %-*s %s\n", a.count(s.Codes[code]), width, code,
 			strings.TrimSpace(jobs.CodeText(acc, code, a.lang)))
 	}
 }

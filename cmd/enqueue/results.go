@@ -42,11 +42,7 @@ func (a *app) results(ctx context.Context, operator *jobs.Operator, id, out stri
 	if err != nil {
 		return err
 	}
-	acc, _, err := a.accountOrRules(s.Account)
-	if err != nil {
-		acc = jobs.Account{} // not configured here: the codes are written without their meaning
-	}
-	export := jobs.Export{Account: acc, Lang: a.lang, Zone: zone()}
+	export := jobs.Export{Account: a.accountHere(s.Account), Lang: a.lang, Zone: zone()}
 	if out == "" || out == "-" {
 		if !a.json {
 			return export.Write(a.out, jobs.CSV, operator.Results(ctx, id))

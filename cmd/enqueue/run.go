@@ -1,12 +1,11 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/url"
+	"os"
 	"os/user"
 	"strings"
 	"time"
@@ -157,6 +156,9 @@ func (a *app) launch(ctx context.Context, o runChoices, launch jobs.Launch, c *c
 	if unavailable != nil {
 		return unavailable
 	}
+	if !o.embedded {
+		a.warnOfForgetting(ctx, system)
+	}
 	if !a.json {
 		a.describe(a.out, c, plan)
 	}
@@ -166,6 +168,18 @@ func (a *app) launch(ctx context.Context, o runChoices, launch jobs.Launch, c *c
 		}
 	}
 	return a.start(ctx, system, o, launch, c, plan)
+}
+
+// warnOfForgetting warns of a Redis with which workers refuse to send. The launch goes on: the campaign waits there for
+// them. What is wrong, and what mends it, is for an engineer, and said in English.
+func (a *app) warnOfForgetting(ctx context.Context, system *setup.System) {
+	wrong, refused := errors.AsType[*setup.NotDurable](system.Durable(ctx))
+	if !refused { // a Redis that went away is told by the launch
+		return
+	}
+	a.complain("%s", a.t("Aviso: los workers no envían con este Redis hasta que se corrija (o con --insecure-redis)\n"+
+		"Detalle: %v", "Warning: workers do not send with this Redis until it is mended (or with --insecure-redis)\n"+
+		"Detail: %v", wrong))
 }
 
 // refuse says why a campaign cannot be launched, if it cannot.
@@ -205,6 +219,9 @@ func (a *app) start(
 		final, code = &s, exitOf(s)
 		if !a.json {
 			a.table(a.out, s)
+			if !o.embedded { // its Redis ends with this process: nothing can be decided any more
+				a.hints(a.out, s)
+			}
 		}
 	}
 	if a.json { // also when the waiting ended early: the campaign's id must not get lost
@@ -220,23 +237,14 @@ func (a *app) start(
 
 // consent asks a person at a terminal. Elsewhere running the command is the consent.
 func (a *app) consent(ctx context.Context, o runChoices, plan jobs.Plan) error {
-	if o.yes || a.json || !terminal(a.in) || !terminal(a.err) {
+	if o.yes || a.json || !a.asks() {
 		return nil
 	}
-	_, _ = fmt.Fprint(a.err, a.t("¿Enviar %s? [s/N] ", "Send %s? [y/N] ", a.messages(plan.Messages)))
-	var answer string
-	err := interruptible(ctx, func() error {
-		answer, _ = bufio.NewReader(a.in).ReadString('\n') // no answer is a no
-		return nil
-	})
-	if err != nil {
-		return err
+	yes, err := a.ask(ctx, a.t("¿Enviar %s?", "Send %s?", a.messages(plan.Messages)))
+	if err == nil && !yes {
+		err = &exitError{exitUsage, errors.New(a.t("No se lanzó nada", "Nothing was launched"))}
 	}
-	switch strings.ToLower(strings.TrimSpace(answer)) {
-	case "s", "si", "sí", "y", "yes":
-		return nil
-	}
-	return &exitError{exitUsage, errors.New(a.t("No se lanzó nada", "Nothing was launched"))}
+	return err
 }
 
 func (a *app) announce(l jobs.Launched, embedded bool) {
@@ -297,11 +305,14 @@ func (a *app) attended(ctx context.Context, system *setup.System, do func() erro
 	return errors.Join(err, <-ended)
 }
 
-// whoami is who launches, for the record.
+// whoami is who launches or decides, for the record.
 func whoami() string {
-	u, err := user.Current()
-	if err != nil {
-		return ""
+	who := ""
+	if u, err := user.Current(); err == nil {
+		who = u.Username
 	}
-	return u.Username
+	if host, err := os.Hostname(); err == nil {
+		who += "@" + host
+	}
+	return who
 }

@@ -67,6 +67,7 @@ type statusDoc struct {
 	State      string         `json:"state"`
 	Reason     string         `json:"reason"`
 	Detail     string         `json:"detail"`
+	Trial      bool           `json:"trial"`
 	Account    string         `json:"account"`
 	Total      int            `json:"total"`
 	Counts     map[string]int `json:"counts"`
@@ -82,17 +83,89 @@ type statusDoc struct {
 }
 
 type resultDoc struct {
-	Row       int        `json:"row"`
-	Phone     string     `json:"phone"`
-	State     string     `json:"state"`
-	Code      string     `json:"code"`
-	Column    string     `json:"column"`
-	MessageID string     `json:"message_id"`
-	Attempts  int        `json:"attempts"`
-	ChangedAt *time.Time `json:"changed_at"`
-	Vars      []string   `json:"vars"`
-	Custom    string     `json:"custom_field"`
-	Reason    string     `json:"reason"`
+	Row       int          `json:"row"`
+	Phone     string       `json:"phone"`
+	State     string       `json:"state"`
+	Code      string       `json:"code"`
+	Column    string       `json:"column"`
+	MessageID string       `json:"message_id"`
+	Attempts  int          `json:"attempts"`
+	History   []attemptDoc `json:"history"`
+	ChangedAt *time.Time   `json:"changed_at"`
+	Vars      []string     `json:"vars"`
+	Custom    string       `json:"custom_field"`
+	Reason    string       `json:"reason"`
+}
+
+type attemptDoc struct {
+	Attempt int        `json:"attempt"`
+	At      *time.Time `json:"at"`
+	TookMS  int        `json:"took_ms"`
+	State   string     `json:"state"`
+	Class   string     `json:"class"`
+	Code    string     `json:"code"`
+	Why     string     `json:"why"`
+}
+
+type doubtsDoc struct {
+	Campaign  string        `json:"campaign"`
+	Rows      []doubtDoc    `json:"rows"`
+	Balance   *balanceDoc   `json:"balance"`
+	Decisions []decisionDoc `json:"decisions"`
+}
+
+type doubtDoc struct {
+	Row     int          `json:"row"`
+	Phone   string       `json:"phone"`
+	Attempt int          `json:"attempt"`
+	From    time.Time    `json:"from"`
+	To      time.Time    `json:"to"`
+	Code    string       `json:"code"`
+	Why     string       `json:"why"`
+	Replied *time.Time   `json:"replied_at"`
+	Orphans int          `json:"orphans"`
+	Doubts  int          `json:"doubts_in_time"`
+	History []attemptDoc `json:"history"`
+}
+
+type balanceDoc struct {
+	Before   time.Time `json:"before"`
+	After    time.Time `json:"after"`
+	Spent    float64   `json:"spent"`
+	Accepted int       `json:"accepted"`
+	Doubts   int       `json:"in_doubt"`
+	Cost     *float64  `json:"cost"`
+	Charged  *int      `json:"charged"`
+}
+
+type decisionDoc struct {
+	At       time.Time `json:"at"`
+	Decision string    `json:"decision"`
+	Row      int       `json:"row"`
+	Attempt  int       `json:"attempt"`
+	Code     string    `json:"code"`
+	Who      string    `json:"who"`
+}
+
+type ruledDoc struct {
+	Campaign string    `json:"campaign"`
+	Decision string    `json:"decision"`
+	Done     []int     `json:"done"`
+	Left     []leftDoc `json:"left"`
+}
+
+type leftDoc struct {
+	Row    int    `json:"row"`
+	Reason string `json:"reason"`
+	State  string `json:"state"`
+}
+
+type retriedDoc struct {
+	Campaign string         `json:"campaign"`
+	Rows     []int          `json:"rows"`
+	Before   int            `json:"before"`
+	Lasting  int            `json:"lasting"`
+	Codes    map[string]int `json:"codes"`
 }
 
 // The names that must be there, always. A name with "?" may be.
@@ -106,7 +179,7 @@ var (
 	problemNames = []string{"row", "column", "value", "code", "level", "reason", "fix"}
 	planNames    = []string{"messages", "cost", "balance", "finishes_at"}
 	statusNames  = []string{
-		"campaign", "name", "state", "reason", "detail?", "account", "total", "counts", "codes", "rate", "eta", "created_at",
+		"campaign", "name", "state", "reason", "detail?", "trial?", "account", "total", "counts", "codes", "rate", "eta", "created_at",
 		"started_at", "finished_at", "scheduled_at?", "template?", "file",
 	}
 	countNames = []string{

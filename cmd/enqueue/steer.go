@@ -41,20 +41,30 @@ func (a *app) show(ctx context.Context, operator *jobs.Operator, id string) erro
 		return a.printJSON(s)
 	}
 	a.table(a.out, s)
+	a.hints(a.out, s)
 	return nil
 }
 
 func (a *app) statusCommand() *cobra.Command {
 	var follow bool
+	var row int
 	c := &cobra.Command{
 		Use:   "status [CAMPAIGN]",
 		Short: a.t("Muestra una campaña, o todas", "Show a campaign, or all"),
 		Args:  a.arguments(0, 1),
 		RunE: func(c *cobra.Command, args []string) error {
+			oneRow := c.Flags().Changed("row")
+			if oneRow && (len(args) == 0 || follow) {
+				return usage("%s", a.t("--row muestra una fila de una campaña, como está ahora: enqueue status CAMPAIGN --row N",
+					"--row shows one row of one campaign, as it is now: enqueue status CAMPAIGN --row N"))
+			}
 			if len(args) == 0 {
 				return a.list(c.Context())
 			}
 			return a.with(c.Context(), func(_ *setup.System, o *jobs.Operator) error {
+				if oneRow {
+					return a.showRow(c.Context(), o, args[0], row)
+				}
 				if !follow {
 					return a.show(c.Context(), o, args[0])
 				}
@@ -67,6 +77,7 @@ func (a *app) statusCommand() *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&follow, "follow", false, a.t("acompañarla hasta el final", "stay until its end"))
+	c.Flags().IntVar(&row, "row", 0, a.t("solo esta fila, con cada intento", "only this row, with each attempt"))
 	return c
 }
 
@@ -78,6 +89,7 @@ func (a *app) conclude(s jobs.Status) error {
 		}
 	} else {
 		a.table(a.out, s)
+		a.hints(a.out, s)
 	}
 	return status(exitOf(s))
 }

@@ -88,7 +88,7 @@ func TestPausedCampaignsSendNothingAndGoOn(t *testing.T) {
 func TestUnknownCampaigns(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, simulator.Options{})
-	for _, command := range []string{"status", "pause", "resume", "cancel", "results"} {
+	for _, command := range []string{"status", "pause", "resume", "cancel", "results", "doubt", "retry"} {
 		h.do(command, "nadie-12345678").exits(exitUsage).silent().says("No existe esa campaña", "enqueue list")
 		h.with("PREGON_LANG=en").do(command, "nadie-12345678", "--json").exits(exitUsage).silent().says("There is no such campaign")
 	}
@@ -117,7 +117,7 @@ func TestResults(t *testing.T) {
 	if r := rows[0]; r.Phone != "57"+phone(0) || r.MessageID == "" || r.Attempts != 1 || r.ChangedAt == nil || r.Vars[0] != person {
 		t.Errorf("an accepted row: %+v", r)
 	}
-	if r := rows[2]; r.Code != "1002" || !strings.Contains(r.Reason, "WhatsApp") {
+	if r := rows[2]; r.Code != "1002" || !strings.Contains(r.Reason, "WhatsApp") || len(r.History) != 1 || r.History[0].Code != "1002" {
 		t.Errorf("a failed row: %+v", r)
 	}
 	if r := rows[3]; r.Code != "phone_letters" || r.Column != "Celular" || !strings.Contains(r.Reason, "300 CASA") {

@@ -2,11 +2,11 @@ package main
 
 import (
 	"fmt"
-	"math"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
+
+	"pregon/jobs"
 )
 
 // t picks the text of the user's language.
@@ -31,24 +31,7 @@ func oneLine(text string) string {
 
 // amount writes money, a balance or a rate as people do: 1.234,5 in Spanish, 1,234.5 in English, four decimals at most.
 func (a *app) amount(v float64) string {
-	const decimals = 1e4
-	text := strconv.FormatFloat(math.Round(v*decimals)/decimals+0, 'f', -1, 64) // + 0: there is no −0
-	group, point := ".", ","
-	if a.lang == "en" {
-		group, point = ",", "."
-	}
-	sign := ""
-	if rest, negative := strings.CutPrefix(text, "-"); negative {
-		sign, text = "-", rest
-	}
-	whole, fraction, broken := strings.Cut(text, ".")
-	for i := len(whole) - 3; i > 0; i -= 3 {
-		whole = whole[:i] + group + whole[i:]
-	}
-	if broken {
-		whole += point + fraction
-	}
-	return sign + whole
+	return jobs.Amount(v, a.lang)
 }
 
 // count writes how many there are.
@@ -78,6 +61,9 @@ const bogota = "America/Bogota"
 func (a *app) clock(t time.Time) string {
 	return a.t("%s (hora de Colombia)", "%s (Colombian time)", t.In(zone()).Format(time.DateTime))
 }
+
+// time writes a moment where it is said elsewhere in which zone.
+func (a *app) time(t time.Time) string { return t.In(zone()).Format(time.DateTime) }
 
 // zone is where times are shown.
 func zone() *time.Location {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http/httptest"
 	"os"
@@ -62,6 +63,11 @@ func environ(t *testing.T, more ...string) []string {
 	}, more...)
 }
 
+// run is one run of the program. It ends long before it looks at Redis's settings again.
+func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
+	return (&program{environ: environ, stdout: stdout, stderr: stderr, lookEvery: time.Hour}).run(ctx, args)
+}
+
 func TestHowAWorkerStartsAndDoesNot(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -69,7 +75,7 @@ func TestHowAWorkerStartsAndDoesNot(t *testing.T) {
 		code      int
 		out, err  []string
 	}{
-		"Help":          {[]string{"--help"}, nil, exitOK, []string{"SIGTERM", "REDIS_URL", "MASTER_KEY", "SHUTDOWN_TIMEOUT", "Exit statuses"}, nil},
+		"Help":          {[]string{"--help"}, nil, exitOK, []string{"SIGTERM", "REDIS_URL", "MASTER_KEY", "SHUTDOWN_TIMEOUT", "--insecure-redis", "Exit statuses"}, nil},
 		"UnknownFlag":   {[]string{"--frob"}, nil, exitUsage, nil, []string{"-frob"}},
 		"Argument":      {[]string{"frob"}, nil, exitUsage, nil, []string{"frob"}},
 		"NoRedis":       {nil, environ(t, "REDIS_URL=redis://:"+password+"@127.0.0.1:1"), exitUnavailable, nil, []string{"redis is not available"}},
@@ -128,21 +134,27 @@ func TestAWorkerToldToStopBeforeItBegan(t *testing.T) {
 type post struct {
 	provider *simulator.Server
 	env      []string
+	args     []string
 	system   *setup.System
 	id       string
 }
 
+// newPost uses a miniredis, whose workers must be told to accept it.
 func newPost(t *testing.T, rows int, o simulator.Options) *post {
 	t.Helper()
-	m := miniredis.RunT(t)
+	return newPostOn(t, miniredis.RunT(t).Addr(), rows, o, "--insecure-redis")
+}
+
+func newPostOn(t *testing.T, redisAddr string, rows int, o simulator.Options, args ...string) *post {
+	t.Helper()
 	o.Login, o.Token = login, token
-	p := &post{provider: simulator.New(o)}
+	p := &post{provider: simulator.New(o), args: args}
 	server := httptest.NewServer(p.provider)
 	t.Cleanup(func() {
 		p.provider.Close()
 		server.Close()
 	})
-	p.env = environ(t, "REDIS_URL=redis://"+m.Addr(), "CONTACTOVIRTUAL_URL="+server.URL)
+	p.env = environ(t, "REDIS_URL=redis://"+redisAddr, "CONTACTOVIRTUAL_URL="+server.URL)
 	cfg, err := config.Load(p.env)
 	if err != nil {
 		t.Fatal(err)
@@ -212,7 +224,7 @@ func TestAWorkerDrains(t *testing.T) {
 		}()
 		var log buffer
 		var out bytes.Buffer
-		if code := run(ctx, nil, p.env, &out, &log); code != exitOK || out.Len() > 0 {
+		if code := run(ctx, p.args, p.env, &out, &log); code != exitOK || out.Len() > 0 {
 			t.Fatalf("exit %d, stdout %q, log:\n%s", code, out.String(), log.String())
 		}
 		records(t, log.String())
@@ -228,8 +240,8 @@ func TestAWorkerDrains(t *testing.T) {
 	p.finish(t, rows)
 }
 
-// finish lets a worker do the rest of the campaign.
-func (p *post) finish(t *testing.T, rows int) {
+// finish lets a worker do the rest of the campaign, and returns its log.
+func (p *post) finish(t *testing.T, rows int) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), deadline)
 	defer cancel()
@@ -246,7 +258,7 @@ func (p *post) finish(t *testing.T, rows int) {
 		cancel()
 	}()
 	var log buffer
-	if code := run(ctx, nil, p.env, &bytes.Buffer{}, &log); code != exitOK {
+	if code := run(ctx, p.args, p.env, &bytes.Buffer{}, &log); code != exitOK {
 		t.Fatalf("exit %d: %s", code, log.String())
 	}
 	if s := p.status(t); s.State != ledger.Finished || s.Counts[ledger.Accepted] != rows {
@@ -255,9 +267,11 @@ func (p *post) finish(t *testing.T, rows int) {
 	if arrived, again := p.provider.Total(); arrived != rows || again != 0 {
 		t.Errorf("%d arrived, %d of them again", arrived, again)
 	}
+	return log.String()
 }
 
-// records checks that a log is JSON, line by line, that it begins and ends as it should, and that nobody is in it.
+// records checks that a log is JSON, line by line, that it begins and ends as it should (after the warnings about Redis),
+// and that nobody is in it.
 func records(t *testing.T, text string) {
 	t.Helper()
 	private(t, text)
@@ -270,7 +284,9 @@ func records(t *testing.T, text string) {
 		if err := json.Unmarshal([]byte(line), &r); err != nil || r.Msg == "" {
 			t.Errorf("%q is no record (%v)", line, err)
 		}
-		messages = append(messages, r.Msg)
+		if len(messages) > 0 || r.Level != "WARN" {
+			messages = append(messages, r.Msg)
+		}
 	}
 	if len(messages) < 2 || messages[0] != "worker started" || messages[len(messages)-1] != "worker stopped" {
 		t.Errorf("the log says %q", messages)
@@ -285,7 +301,7 @@ func TestTwoWorkersInOnePlaceFindOneKey(t *testing.T) {
 	defer cancel()
 	var other buffer
 	ended := make(chan int, 1)
-	go func() { ended <- run(ctx, nil, p.env, &bytes.Buffer{}, &other) }()
+	go func() { ended <- run(ctx, p.args, p.env, &bytes.Buffer{}, &other) }()
 	p.finish(t, rows)
 	cancel()
 	if code := <-ended; code != exitOK {

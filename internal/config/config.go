@@ -42,6 +42,8 @@ type Config struct {
 	ShutdownTimeout time.Duration
 	// AdminAddr is the host:port on which health and metrics are served; empty means that they are not.
 	AdminAddr string
+	// JournalDir is where a worker keeps what it did lately, for a Redis that forgets; empty means in memory only.
+	JournalDir string
 	// LogFormat is "json", "text" or "auto" (text on a terminal, JSON elsewhere).
 	LogFormat string
 	// Lang is the language for people: "es" or "en".
@@ -59,6 +61,7 @@ type environment struct {
 	WorkerConcurrency int           `env:"WORKER_CONCURRENCY" envDefault:"256" want:"a whole number, such as 256"`
 	ShutdownTimeout   time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"75s" want:"a duration, such as 75s or 2m"`
 	AdminAddr         string        `env:"ADMIN_ADDR"`
+	JournalDir        string        `env:"JOURNAL_DIR"`
 	LogFormat         string        `env:"LOG_FORMAT" envDefault:"auto"`
 	PregonLang        string        `env:"PREGON_LANG"`
 	LCAll             string        `env:"LC_ALL"`
@@ -98,6 +101,7 @@ func (l *loader) load() *Config {
 		WorkerConcurrency: raw.WorkerConcurrency,
 		ShutdownTimeout:   raw.ShutdownTimeout,
 		AdminAddr:         raw.AdminAddr,
+		JournalDir:        raw.JournalDir,
 		LogFormat:         raw.LogFormat,
 		Lang:              language(raw.PregonLang, raw.LCAll, raw.Lang),
 	}

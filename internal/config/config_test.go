@@ -62,13 +62,13 @@ func TestEverySettingIsRead(t *testing.T) {
 	key := bytes.Repeat([]byte{7, 200}, 16)
 	token := write(t, "token", canary+"\r\n")
 	got := mustLoad(t, "REDIS_URL=rediss://user:"+canary+"@redis.example:6380/2", "MASTER_KEY="+hex.EncodeToString(key),
-		"WORKER_CONCURRENCY=8", "SHUTDOWN_TIMEOUT=2m", "ADMIN_ADDR=:9091", "LOG_FORMAT=json", "PREGON_LANG=en",
+		"WORKER_CONCURRENCY=8", "SHUTDOWN_TIMEOUT=2m", "ADMIN_ADDR=:9091", "JOURNAL_DIR=/var/lib/pregon", "LOG_FORMAT=json", "PREGON_LANG=en",
 		"CONTACTOVIRTUAL_URL=http://127.0.0.1:9090/", "CONTACTOVIRTUAL_LOGIN=ana@example.com",
 		"CONTACTOVIRTUAL_TOKEN_FILE="+token, "CONTACTOVIRTUAL_RATE=2.5", "CONTACTOVIRTUAL_BURST=3",
 		"CONTACTOVIRTUAL_COST=0", "CONTACTOVIRTUAL_ENCODING=multipart")
 	want := &Config{
 		RedisURL: secret("rediss://user:" + canary + "@redis.example:6380/2"), MasterKey: secret(string(key)),
-		WorkerConcurrency: 8, ShutdownTimeout: 2 * time.Minute, AdminAddr: ":9091", LogFormat: "json", Lang: "en",
+		WorkerConcurrency: 8, ShutdownTimeout: 2 * time.Minute, AdminAddr: ":9091", JournalDir: "/var/lib/pregon", LogFormat: "json", Lang: "en",
 		Accounts: []Account{{
 			Name: "contactovirtual", Provider: "contactovirtual", URL: "http://127.0.0.1:9090",
 			Login: secret("ana@example.com"), Token: secret(canary), Rate: 2.5, Burst: 3,

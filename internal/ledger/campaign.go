@@ -50,15 +50,16 @@ const (
 // Control is what may change of a campaign, apart from its rows.
 type Control struct {
 	State      State
-	Reason     string // why it is paused: operator, account, balance, window, template, asynqmon
+	Reason     string // why it is paused: operator, account, balance, breaker, window, template, list, epoch, asynqmon
 	Detail     string // the reason in words, never a person or a secret
 	ByPerson   bool   // only a person lifts it
 	Since      time.Time
 	StartedAt  time.Time
 	FinishedAt time.Time
-	Generation int // of hints
-	FedPages   int // pages up to this number (exclusive) have their hints
-	FedRows    int // valid rows among them
+	Generation int  // of hints
+	FedPages   int  // pages up to this number (exclusive) have their hints
+	FedRows    int  // valid rows among them
+	Probing    bool // it runs to send one message that tries the account out
 }
 
 // Create writes the key of a campaign and its definition as a draft, and makes it known. Nothing is sent of a
@@ -166,6 +167,7 @@ func parseControl(f map[string]string) Control {
 		Since: seconds(f["since"]), StartedAt: seconds(f["started"]), FinishedAt: seconds(f["finished"]),
 		Generation: number("generation"), FedPages: number("fed_pages"), FedRows: number("fed_rows"),
 	}
+	_, c.Probing = f["allow"]
 	if c.State == "" {
 		c.State = Draft
 	}
@@ -224,17 +226,21 @@ type Steering struct {
 	Reason string // of a pause; of a machine's resume: the only reason it may lift
 	Detail string
 	Person bool
+	Probe  bool // of a machine's resume: one message, to try the account out
 }
 
 // Steer pauses, resumes, starts, cancels or finishes a campaign. It returns the state afterwards, and false when
 // the verb did not apply in the state found.
 func (l *Ledger) Steer(ctx context.Context, campaign string, s Steering) (State, bool, error) {
-	by := "machine"
+	by, allow := "machine", ""
 	if s.Person {
 		by = "person"
 	}
+	if s.Probe {
+		allow = "1"
+	}
 	keys := []string{campaignKey(campaign, "control"), campaignKey(campaign, "counts"), campaignKey(campaign, "waiting")}
-	a, err := words(steerScript.Run(ctx, l.rdb, keys, string(s.Verb), s.Reason, s.Detail, by).Result())
+	a, err := words(steerScript.Run(ctx, l.rdb, keys, string(s.Verb), s.Reason, s.Detail, by, allow).Result())
 	if err != nil {
 		return "", false, fmt.Errorf("%s campaign %s: %w", s.Verb, campaign, err)
 	}
@@ -243,6 +249,15 @@ func (l *Ledger) Steer(ctx context.Context, campaign string, s Steering) (State,
 		l.nudge(ctx, campaign)
 	}
 	return State(a.text(0)), done, nil
+}
+
+// EndProbe lets a campaign that ran for one trial message go on as ever: the account is open.
+func (l *Ledger) EndProbe(ctx context.Context, campaign string) error {
+	if err := l.rdb.HDel(ctx, campaignKey(campaign, "control"), "allow", "probe").Err(); err != nil {
+		return fmt.Errorf("end probe of campaign %s: %w", campaign, err)
+	}
+	l.nudge(ctx, campaign)
+	return nil
 }
 
 // OpenUntil tells CLAIM until which instant each country may be contacted ("*" stands for every country). A country

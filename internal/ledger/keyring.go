@@ -50,6 +50,7 @@ func newBox(key []byte) (cipher.AEAD, error) {
 
 // create makes a campaign's key unless it has one. Two callers agree: the first one's key stays.
 func (k *keyring) create(ctx context.Context, rdb redis.UniversalClient, campaign string) (cipher.AEAD, error) {
+	k.drop(campaign) // Redis may have forgotten it
 	key := make([]byte, KeySize)
 	_, _ = rand.Read(key) // never fails since Go 1.24
 	wrapped := k.master.Seal(nil, nil, key, []byte("pregon:key:"+campaign))
@@ -57,6 +58,13 @@ func (k *keyring) create(ctx context.Context, rdb redis.UniversalClient, campaig
 		return nil, fmt.Errorf("store key of campaign %s: %w", campaign, err)
 	}
 	return k.box(ctx, rdb, campaign)
+}
+
+// drop makes the next caller read a campaign's key again: a launch that Redis forgot, and that is made again, has another.
+func (k *keyring) drop(campaign string) {
+	k.mu.Lock()
+	delete(k.boxes, campaign)
+	k.mu.Unlock()
 }
 
 func (k *keyring) box(ctx context.Context, rdb redis.UniversalClient, campaign string) (cipher.AEAD, error) {

@@ -117,7 +117,7 @@ func TestARowThatOpensAgainWakesAFinishedCampaign(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		l := newLedger(t, rdb)
 		launch(t, l, "c1", 1)
-		late, err := l.Claim(ctx, ledger.NewClaim("c1", 2), "CO", 0)
+		late, err := l.Claim(ctx, ledger.NewClaim("c1", 2, worker), "CO", 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -129,7 +129,7 @@ func TestARowThatOpensAgainWakesAFinishedCampaign(t *testing.T) {
 			t.Fatal(err)
 		}
 		// The worker was only asleep, and its message provably never left.
-		if err := l.Settle(ctx, late, ledger.Outcome{State: ledger.Waiting, Code: "no_connection"}); err != nil {
+		if err := settle(l, late, ledger.Outcome{State: ledger.Waiting, Code: "no_connection"}); err != nil {
 			t.Fatal(err)
 		}
 		c, err := l.Control(ctx, "c1")
@@ -327,7 +327,7 @@ func TestSettleIndexesTheMessage(t *testing.T) {
 			id := "message-" + strconv.Itoa(row)
 			o := ledger.Outcome{State: ledger.Accepted, MessageID: id, Account: "cv"}
 			for range 2 {
-				if err := l.Settle(ctx, c, o); err != nil {
+				if err := settle(l, c, o); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -370,7 +370,7 @@ func TestACampaignThatIsLetGoWhileARowOpensIsLookedAt(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		l := newLedger(t, rdb)
 		launch(t, l, "c1", 1)
-		late, err := l.Claim(ctx, ledger.NewClaim("c1", 2), "CO", 0)
+		late, err := l.Claim(ctx, ledger.NewClaim("c1", 2, worker), "CO", 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -383,7 +383,7 @@ func TestACampaignThatIsLetGoWhileARowOpensIsLookedAt(t *testing.T) {
 				t.Error(err)
 			}
 		}})
-		if err := l.Settle(ctx, late, ledger.Outcome{State: ledger.Waiting, Code: "no_connection"}); err != nil {
+		if err := settle(l, late, ledger.Outcome{State: ledger.Waiting, Code: "no_connection"}); err != nil {
 			t.Fatal(err)
 		}
 		if active, err := l.Active(ctx); err != nil || !slices.Contains(active, "c1") {

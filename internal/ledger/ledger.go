@@ -10,6 +10,7 @@ package ledger
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	_ "embed"
 	"encoding/hex"
 	"errors"
@@ -65,6 +66,35 @@ func (l *Ledger) Ping(ctx context.Context) error {
 	return nil
 }
 
+// Now is Redis's clock, the only one that decides.
+func (l *Ledger) Now(ctx context.Context) (time.Time, error) {
+	now, err := l.rdb.Time(ctx).Result()
+	if err != nil {
+		return time.Time{}, fmt.Errorf("read clock: %w", err)
+	}
+	return now, nil
+}
+
+// RunID names the run of the Redis that answers: another one after a restart or a failover. "" where it does not say.
+func (l *Ledger) RunID(ctx context.Context) (string, error) {
+	text, err := l.rdb.Info(ctx, "server").Result()
+	if _, refused := errors.AsType[redis.Error](err); refused {
+		return "", nil // miniredis
+	}
+	if err != nil {
+		return "", fmt.Errorf("ask which run of redis it is: %w", err)
+	}
+	for line := range strings.Lines(text) {
+		if id, ok := strings.CutPrefix(strings.TrimSpace(line), "run_id:"); ok {
+			return id, nil
+		}
+	}
+	return "", nil
+}
+
+//go:embed lua/run.lua
+var runLua string
+
 //go:embed lua/record.lua
 var recordLua string
 
@@ -80,6 +110,21 @@ var settleLua string
 //go:embed lua/expire.lua
 var expireLua string
 
+//go:embed lua/decide.lua
+var decideLua string
+
+//go:embed lua/beat.lua
+var beatLua string
+
+//go:embed lua/leave.lua
+var leaveLua string
+
+//go:embed lua/hold.lua
+var holdLua string
+
+//go:embed lua/strain.lua
+var strainLua string
+
 //go:embed lua/commit.lua
 var commitLua string
 
@@ -93,12 +138,17 @@ var feedLua string
 var indexLua string
 
 var (
-	claimScript   = redis.NewScript(recordLua + claimLua)
+	claimScript   = redis.NewScript(runLua + recordLua + claimLua)
 	releaseScript = redis.NewScript(recordLua + releaseLua)
-	settleScript  = redis.NewScript(recordLua + settleLua)
-	expireScript  = redis.NewScript(recordLua + expireLua)
-	commitScript  = redis.NewScript(commitLua)
-	steerScript   = redis.NewScript(steerLua)
+	settleScript  = redis.NewScript(runLua + recordLua + settleLua)
+	expireScript  = redis.NewScript(runLua + recordLua + expireLua)
+	decideScript  = redis.NewScript(recordLua + decideLua)
+	beatScript    = redis.NewScript(runLua + beatLua)
+	commitScript  = redis.NewScript(runLua + commitLua)
+	steerScript   = redis.NewScript(runLua + steerLua)
+	leaveScript   = redis.NewScript(runLua + leaveLua)
+	holdScript    = redis.NewScript(holdLua)
+	strainScript  = redis.NewScript(strainLua)
 	feedScript    = redis.NewScript(feedLua)
 	indexScript   = redis.NewScript(indexLua)
 )
@@ -116,24 +166,40 @@ func pageKey(campaign string, page int) string {
 	return campaignKey(campaign, "page:"+strconv.Itoa(page))
 }
 
-// rowKeys are the seven keys that record.lua expects, in its order.
+// rowKeys are the nine keys that record.lua expects, in its order.
 func rowKeys(campaign string, row int) []string {
+	page := strconv.Itoa(PageOf(row))
 	return []string{
 		campaignKey(campaign, "control"),
-		campaignKey(campaign, "rows:"+strconv.Itoa(PageOf(row))),
+		campaignKey(campaign, "rows:"+page),
 		campaignKey(campaign, "counts"),
 		campaignKey(campaign, "codes"),
 		campaignKey(campaign, "sending"),
 		campaignKey(campaign, "waiting"),
 		campaignKey(campaign, "in_doubt"),
+		campaignKey(campaign, "past:"+page),
+		campaignKey(campaign, "reasons"),
 	}
 }
 
-// newNonce names one attempt to claim. 64 random bits: a collision within one row is out of reach.
-func newNonce() string {
-	var b [8]byte
+// WorkerName names a worker by who it is: six characters, the first j if it keeps a journal and w if not. lua/beat.lua
+// and lua/expire.lua read it.
+func WorkerName(identity string, journal bool) string {
+	sum := sha256.Sum256([]byte(identity))
+	if journal {
+		return "j" + hex.EncodeToString(sum[:])[:5]
+	}
+	return "w" + hex.EncodeToString(sum[:])[:5]
+}
+
+// newNonce names one attempt to claim, by a worker. 40 random bits tell the attempts of one worker at one row apart.
+func newNonce(worker string) string {
+	var b [5]byte
 	_, _ = rand.Read(b[:]) // never fails since Go 1.24
-	return hex.EncodeToString(b[:])
+	if len(worker) != 6 || cleanCode(worker) != worker {
+		worker = "------"
+	}
+	return worker + hex.EncodeToString(b[:])
 }
 
 // answer reads what a script returned: a word first, then what goes with it.
@@ -173,12 +239,25 @@ func milliseconds(ms int64) time.Time {
 	return time.UnixMilli(ms)
 }
 
+// millis is a moment as the score of a sorted set.
+func millis(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 10) }
+
 func seconds(text string) time.Time {
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || n <= 0 {
 		return time.Time{}
 	}
 	return time.Unix(n, 0)
+}
+
+// cleanWords makes a provider's words fit to be kept: one line of at most 120 runes.
+func cleanWords(text string) string {
+	const limit = 120
+	text = strings.Join(strings.Fields(strings.ToValidUTF8(text, "")), " ")
+	if runes := []rune(text); len(runes) > limit {
+		text = string(runes[:limit])
+	}
+	return text
 }
 
 // cleanCode makes a provider's code fit for a record: the record's separator and anything unusual become "_".

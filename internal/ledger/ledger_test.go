@@ -29,6 +29,14 @@ func newLedger(t testing.TB, rdb redis.UniversalClient) *ledger.Ledger {
 	return l
 }
 
+// worker is who claims in these tests: it never beats, and so is never taken for dead.
+const worker = "w00000"
+
+func settle(l *ledger.Ledger, c ledger.Claim, o ledger.Outcome) error {
+	_, err := l.Settle(ctx, c, o)
+	return err
+}
+
 // file makes the rows of a small file: rows 2 to n+1 valid, then one invalid and one skipped.
 func file(n int) []ledger.Row {
 	rows := make([]ledger.Row, 0, n+2)
@@ -84,7 +92,7 @@ func open(t testing.TB, l *ledger.Ledger, id string, d time.Duration) {
 
 func claim(t testing.TB, l *ledger.Ledger, id string, row int) ledger.Claim {
 	t.Helper()
-	c, err := l.Claim(ctx, ledger.NewClaim(id, row), "CO", time.Hour)
+	c, err := l.Claim(ctx, ledger.NewClaim(id, row, worker), "CO", time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +174,7 @@ func TestSettleRecordsTheOutcomeOnce(t *testing.T) {
 				launch(t, l, id, 1)
 				c := claim(t, l, id, 2)
 				for range 2 { // the second time the answer of the first was lost
-					if err := l.Settle(ctx, c, tt.outcome); err != nil {
+					if err := settle(l, c, tt.outcome); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -200,16 +208,16 @@ func TestADefiniteResultStands(t *testing.T) {
 		l := newLedger(t, rdb)
 		launch(t, l, "c1", 2)
 		c := claim(t, l, "c1", 2)
-		if err := l.Settle(ctx, c, ledger.Outcome{State: ledger.InDoubt, Code: "timeout"}); err != nil {
+		if err := settle(l, c, ledger.Outcome{State: ledger.InDoubt, Code: "timeout"}); err != nil {
 			t.Fatal(err)
 		}
 		if v := claim(t, l, "c1", 2); v.Verdict != ledger.Doubt {
 			t.Errorf("claim of a row in doubt: %+v", v)
 		}
-		if err := l.Settle(ctx, c, ledger.Outcome{State: ledger.Accepted, MessageID: "m"}); err != nil {
+		if err := settle(l, c, ledger.Outcome{State: ledger.Accepted, MessageID: "m"}); err != nil {
 			t.Errorf("late answer of the same attempt: %v", err)
 		}
-		if err := l.Settle(ctx, c, ledger.Outcome{State: ledger.Failed, Code: "x"}); !errors.Is(err, ledger.ErrFenced) {
+		if err := settle(l, c, ledger.Outcome{State: ledger.Failed, Code: "x"}); !errors.Is(err, ledger.ErrFenced) {
 			t.Errorf("another result afterwards: %v", err)
 		}
 		if v := claim(t, l, "c1", 2); v.Verdict != ledger.Done || v.State != ledger.Accepted {
@@ -224,14 +232,14 @@ func TestAnOlderAttemptIsFenced(t *testing.T) {
 		l := newLedger(t, rdb)
 		launch(t, l, "c1", 1)
 		old := claim(t, l, "c1", 2)
-		if err := l.Settle(ctx, old, ledger.Outcome{State: ledger.Waiting, Code: "429", Tried: true}); err != nil {
+		if err := settle(l, old, ledger.Outcome{State: ledger.Waiting, Code: "429", Tried: true}); err != nil {
 			t.Fatal(err)
 		}
 		last := claim(t, l, "c1", 2)
 		if last.Verdict != ledger.Go || last.Fence != 2 || last.Tries != 1 {
 			t.Fatalf("second attempt: %+v", last)
 		}
-		err := l.Settle(ctx, old, ledger.Outcome{State: ledger.Failed, Code: "x"})
+		err := settle(l, old, ledger.Outcome{State: ledger.Failed, Code: "x"})
 		if !errors.Is(err, ledger.ErrFenced) {
 			t.Errorf("settle of the first attempt: %v", err)
 		}
@@ -257,7 +265,7 @@ func TestReleaseGivesTheRowBackAndVoidsTheNonce(t *testing.T) {
 			t.Errorf("release of another's claim: %v %v", ok, err)
 		}
 		// A release may overtake its own claim: then the claim must not follow.
-		ticket := ledger.NewClaim("c1", 3)
+		ticket := ledger.NewClaim("c1", 3, worker)
 		if ok, err := l.Release(ctx, ticket); err != nil || ok {
 			t.Fatalf("release before the claim: %v %v", ok, err)
 		}
@@ -288,7 +296,7 @@ func TestClaimRefusesUnlessTheCampaignRunsAndTheCountryIsOpen(t *testing.T) {
 			t.Errorf("claim after closing time: %+v", c)
 		}
 		open(t, l, "c1", time.Hour)
-		if c, err := l.Claim(ctx, ledger.NewClaim("c1", 2), "PE", time.Hour); err != nil || c.Verdict != ledger.Window {
+		if c, err := l.Claim(ctx, ledger.NewClaim("c1", 2, worker), "PE", time.Hour); err != nil || c.Verdict != ledger.Window {
 			t.Errorf("claim for a country that nobody opened: %+v %v", c, err)
 		}
 		steer(t, l, ledger.Steering{Verb: ledger.Pause, Reason: "operator", Person: true}, ledger.Paused, true)
@@ -302,7 +310,7 @@ func TestClaimRefusesUnlessTheCampaignRunsAndTheCountryIsOpen(t *testing.T) {
 		if err := l.OpenUntil(ctx, "c1", map[string]time.Time{"*": time.Now().Add(time.Hour)}); err != nil {
 			t.Fatal(err)
 		}
-		if c, err := l.Claim(ctx, ledger.NewClaim("c1", 3), "PE", time.Hour); err != nil || c.Verdict != ledger.Go {
+		if c, err := l.Claim(ctx, ledger.NewClaim("c1", 3, worker), "PE", time.Hour); err != nil || c.Verdict != ledger.Go {
 			t.Errorf("claim when every country is open: %+v %v", c, err)
 		}
 	})
@@ -339,7 +347,7 @@ func TestSteering(t *testing.T) {
 		if c := claim(t, l, "c1", 3); c.Verdict != ledger.Done || c.State != ledger.CancelledRow {
 			t.Errorf("claim in a cancelled campaign: %+v", c)
 		}
-		if err := l.Settle(ctx, held, ledger.Outcome{State: ledger.Waiting, After: time.Hour, Code: "429"}); err != nil {
+		if err := settle(l, held, ledger.Outcome{State: ledger.Waiting, After: time.Hour, Code: "429"}); err != nil {
 			t.Fatal(err)
 		}
 		wantCounts(t, l, "c1", map[ledger.RowState]int{
@@ -358,12 +366,12 @@ func TestAnOverdueClaimIsInDoubt(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		l := newLedger(t, rdb)
 		launch(t, l, "c1", 3)
-		late, err := l.Claim(ctx, ledger.NewClaim("c1", 2), "CO", 0)
+		late, err := l.Claim(ctx, ledger.NewClaim("c1", 2, worker), "CO", 0)
 		if err != nil || late.Verdict != ledger.Go {
 			t.Fatalf("claim: %+v %v", late, err)
 		}
 		alive := claim(t, l, "c1", 3)
-		rows, err := l.Overdue(ctx, "c1", 100)
+		rows, err := l.Overdue(ctx, "c1", time.Hour, 100)
 		if err != nil || len(rows) != 1 || rows[0] != 2 {
 			t.Fatalf("overdue: %v %v", rows, err)
 		}
@@ -376,7 +384,7 @@ func TestAnOverdueClaimIsInDoubt(t *testing.T) {
 		wantCounts(t, l, "c1", map[ledger.RowState]int{
 			ledger.InDoubt: 1, ledger.Sending: 1, ledger.Queued: 1, ledger.InvalidRow: 1, ledger.SkippedRow: 1,
 		})
-		if err := l.Settle(ctx, late, ledger.Outcome{State: ledger.Accepted, MessageID: "m"}); err != nil {
+		if err := settle(l, late, ledger.Outcome{State: ledger.Accepted, MessageID: "m"}); err != nil {
 			t.Errorf("the late settle of the same attempt: %v", err)
 		}
 		wantCounts(t, l, "c1", map[ledger.RowState]int{
@@ -393,7 +401,7 @@ func TestADamagedRecordIsNeverSent(t *testing.T) {
 		if err := rdb.HSet(ctx, "pregon:{c1}:rows:0", "2", "garbage").Err(); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := l.Claim(ctx, ledger.NewClaim("c1", 2), "CO", time.Hour); !errors.Is(err, ledger.ErrCorrupt) {
+		if _, err := l.Claim(ctx, ledger.NewClaim("c1", 2, worker), "CO", time.Hour); !errors.Is(err, ledger.ErrCorrupt) {
 			t.Errorf("claim of a damaged record: %v", err)
 		}
 		if _, err := l.Entries(ctx, "c1", 0); !errors.Is(err, ledger.ErrCorrupt) {

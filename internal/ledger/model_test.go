@@ -16,15 +16,16 @@ import (
 
 // model is the ledger as plain data: what the scripts must agree with after every step.
 type model struct {
-	id     string
-	ledger *ledger.Ledger
-	state  ledger.State
-	person bool
-	reason string
-	rows   map[int]*modelRow
-	claims []ledger.Claim // all that were ever given, for late and repeated calls
-	void   map[string]bool
-	sends  map[string]bool // row:fence pairs that got GO
+	id      string
+	ledger  *ledger.Ledger
+	state   ledger.State
+	person  bool
+	reason  string
+	rows    map[int]*modelRow
+	retried map[int]bool
+	claims  []ledger.Claim // all that were ever given, for late and repeated calls
+	void    map[string]bool
+	sends   map[string]bool // row:fence pairs that got GO
 }
 
 type modelRow struct {
@@ -44,7 +45,7 @@ var modelID atomic.Int64
 func newModel(t *rapid.T, l *ledger.Ledger) *model {
 	m := &model{
 		id: fmt.Sprintf("m%d", modelID.Add(1)), ledger: l, state: ledger.Running,
-		rows: make(map[int]*modelRow), void: make(map[string]bool), sends: make(map[string]bool),
+		rows: make(map[int]*modelRow), retried: make(map[int]bool), void: make(map[string]bool), sends: make(map[string]bool),
 	}
 	if _, err := load(l, definition(m.id, modelRows), file(modelRows)); err != nil {
 		t.Fatal(err)
@@ -85,7 +86,7 @@ func (m *model) wantClaim(n int, nonce string, overdue bool) ledger.Verdict {
 		return ledger.Closed
 	case r.state == ledger.Waiting && !r.due:
 		return ledger.Wait
-	case m.void[nonce]:
+	case m.void[nonce], r.nonce == nonce:
 		return ledger.Void
 	}
 	r.state, r.nonce, r.overdue, r.code = ledger.Sending, nonce, overdue, ""
@@ -122,7 +123,7 @@ func (m *model) claimWith(t *rapid.T, ticket ledger.Claim, overdue bool) {
 
 func (m *model) claim(t *rapid.T) {
 	n, _ := m.row(t)
-	m.claimWith(t, ledger.NewClaim(m.id, n), rapid.Bool().Draw(t, "overdue"))
+	m.claimWith(t, ledger.NewClaim(m.id, n, worker), rapid.Bool().Draw(t, "overdue"))
 }
 
 func (m *model) oldClaim(t *rapid.T) ledger.Claim {
@@ -138,9 +139,11 @@ func (m *model) release(t *rapid.T) {
 	c := m.oldClaim(t)
 	r := m.rows[c.Row]
 	m.void[c.Nonce] = true
-	mine := r.state == ledger.Sending && r.nonce == c.Nonce
+	lost := r.state == ledger.InDoubt && r.code == "worker_lost"
+	mine := (r.state == ledger.Sending || lost) && r.nonce == c.Nonce
 	if mine {
-		r.state, r.code = ledger.Queued, ""
+		r.state, r.code, r.nonce = ledger.Queued, "", ""
+		m.reopen()
 	}
 	got, err := m.ledger.Release(ctx, c)
 	if err != nil || got != mine {
@@ -161,24 +164,64 @@ func (m *model) settle(t *rapid.T) {
 	c := m.oldClaim(t)
 	r := m.rows[c.Row]
 	o := rapid.SampledFrom(outcomes).Draw(t, "outcome")
+	proof := o.State == ledger.Accepted && (r.state == ledger.Queued || r.state == ledger.Waiting ||
+		r.state == ledger.InDoubt || r.code == "decided_sent")
 	fenced := true
 	switch {
-	case r.fence != c.Fence:
-	case r.state == o.State:
+	case r.fence != c.Fence && !proof:
+	case r.state == o.State && !proof:
 		fenced = false
-	case r.state == ledger.Sending, r.state == ledger.InDoubt && o.State != ledger.InDoubt:
+	case proof, r.state == ledger.Sending, r.state == ledger.InDoubt && o.State != ledger.InDoubt:
 		fenced = false
-		r.state, r.code, r.due = o.State, o.Code, o.After == 0
+		r.state, r.code, r.due, r.nonce, r.tries = o.State, o.Code, o.After == 0, c.Nonce, c.Tries
 		if o.Tried {
 			r.tries++
 		}
-		if m.state == ledger.Finished && (o.State == ledger.Waiting || o.State == ledger.Queued) {
-			m.state, m.person, m.reason = ledger.Running, false, ""
+		if o.State == ledger.Waiting || o.State == ledger.Queued {
+			m.reopen()
 		}
 	}
-	err := m.ledger.Settle(ctx, c, o)
+	err := settle(m.ledger, c, o)
 	if fenced != errors.Is(err, ledger.ErrFenced) || (!fenced && err != nil) {
 		t.Fatalf("settle row %d fence %d as %v (%+v): %v", c.Row, c.Fence, o.State, r, err)
+	}
+}
+
+func (m *model) reopen() {
+	if m.state == ledger.Finished {
+		m.state, m.person, m.reason = ledger.Running, false, ""
+	}
+}
+
+// decide lets a person decide about a row as it is, or as it was an attempt ago.
+func (m *model) decide(t *rapid.T) {
+	n, r := m.row(t)
+	d := rapid.SampledFrom([]ledger.Decision{ledger.CountAsSent, ledger.SendAgain, ledger.TryAgain}).Draw(t, "decision")
+	fence := r.fence - rapid.IntRange(0, 1).Draw(t, "old")
+	again := rapid.Bool().Draw(t, "again")
+	var want error
+	from := ledger.InDoubt
+	if d == ledger.TryAgain {
+		from = ledger.Failed
+	}
+	switch {
+	case fence != r.fence, r.state != from:
+		want = ledger.ErrMoved
+	case m.state == ledger.Cancelled && d != ledger.CountAsSent:
+		want = ledger.ErrCancelled
+	case d == ledger.TryAgain && m.retried[n] && !again:
+		want = ledger.ErrRetried
+	case d == ledger.CountAsSent:
+		r.state, r.code, r.nonce = ledger.Accepted, "decided_sent", ""
+	default:
+		r.state, r.code, r.nonce, r.due = ledger.Queued, "decided_"+string(d), "", true
+		if d == ledger.TryAgain {
+			r.tries, m.retried[n] = 0, true
+		}
+		m.reopen()
+	}
+	if err := m.ledger.Decide(ctx, m.id, n, fence, d, "ana", again); !errors.Is(err, want) {
+		t.Fatalf("decide %s about row %d (%+v): %v, want %v", d, n, r, err, want)
 	}
 }
 
@@ -296,6 +339,7 @@ func TestTheScriptsAgreeWithTheModel(t *testing.T) {
 				"release":    m.release,
 				"settle":     m.settle,
 				"expire":     m.expire,
+				"decide":     m.decide,
 				"steer":      m.steer,
 			})
 		})

@@ -12,6 +12,8 @@ import (
 	"sync"
 
 	"github.com/redis/go-redis/v9"
+
+	"pregon/internal/crash"
 )
 
 // PageRows is how many row numbers one page spans.
@@ -153,9 +155,11 @@ func (w *Writer) flush(ctx context.Context) error {
 	if w.pipe.Len() == 0 {
 		return nil
 	}
+	crash.Point("launch-pages")
 	if _, err := w.pipe.Exec(ctx); err != nil {
 		return fmt.Errorf("store pages of campaign %s: %w", w.campaign, err)
 	}
+	crash.Point("launch-stored")
 	return nil
 }
 
@@ -176,9 +180,20 @@ func (l *Ledger) Page(ctx context.Context, campaign string, page int) ([]Row, er
 	if err != nil {
 		return nil, fmt.Errorf("read page %d of campaign %s: %w", page, campaign, err)
 	}
-	box, err := l.keys.box(ctx, l.rdb, campaign)
-	if err != nil {
-		return nil, err
+	return l.open(ctx, campaign, page, sealed)
+}
+
+// open opens a page with the key that this process knows, or, if that does not fit, with the one that Redis has now.
+func (l *Ledger) open(ctx context.Context, campaign string, page int, sealed []byte) ([]Row, error) {
+	for again := false; ; again = true {
+		box, err := l.keys.box(ctx, l.rdb, campaign)
+		if err != nil {
+			return nil, err
+		}
+		rows, err := openPage(box, campaign, page, sealed)
+		if err == nil || again {
+			return rows, err
+		}
+		l.keys.drop(campaign)
 	}
-	return openPage(box, campaign, page, sealed)
 }

@@ -60,7 +60,8 @@ func (l *Ledger) Status(ctx context.Context, campaign string) (Status, error) {
 		s.Counts[RowState(name)] = n
 	}
 	if s.Control.State == Draft {
-		s.Counts[Queued], s.Counts[InvalidRow], s.Counts[SkippedRow] = c.Valid, c.Invalid, c.Skipped
+		s.Counts[Queued] += c.Valid // rows of a launch that Redis forgot may have results already
+		s.Counts[InvalidRow], s.Counts[SkippedRow] = c.Invalid, c.Skipped
 	}
 	for code, text := range codes.Val() {
 		n, err := strconv.Atoi(text)
@@ -102,38 +103,73 @@ func (l *Ledger) Entries(ctx context.Context, campaign string, page int) ([]Entr
 	if err != nil {
 		return nil, err
 	}
-	return l.entries(ctx, campaign, page, control.State == Cancelled)
+	return l.entries(ctx, campaign, page, view{cancelled: control.State == Cancelled})
 }
 
-func (l *Ledger) entries(ctx context.Context, campaign string, page int, cancelled bool) ([]Entry, error) {
+// view is how rows are read.
+type view struct {
+	cancelled bool
+	reasons   map[string]string // the words of attempts, by key; nil leaves all that is past out
+}
+
+func (l *Ledger) view(ctx context.Context, campaign string) (view, error) {
+	control, err := l.Control(ctx, campaign)
+	if err != nil {
+		return view{}, err
+	}
+	reasons, err := l.rdb.HGetAll(ctx, campaignKey(campaign, "reasons")).Result()
+	if err != nil {
+		return view{}, fmt.Errorf("read reasons of campaign %s: %w", campaign, err)
+	}
+	return view{cancelled: control.State == Cancelled, reasons: reasons}, nil
+}
+
+func (l *Ledger) entries(ctx context.Context, campaign string, page int, v view) ([]Entry, error) {
 	pipe := l.rdb.Pipeline()
 	sealed := pipe.Get(ctx, pageKey(campaign, page))
 	texts := pipe.HGetAll(ctx, campaignKey(campaign, "rows:"+strconv.Itoa(page)))
+	past := new(redis.MapStringStringCmd)
+	if v.reasons != nil {
+		past = pipe.HGetAll(ctx, campaignKey(campaign, "past:"+strconv.Itoa(page)))
+	}
 	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
 		return nil, fmt.Errorf("read page %d of campaign %s: %w", page, campaign, err)
 	}
 	if errors.Is(sealed.Err(), redis.Nil) {
 		return nil, nil
 	}
-	box, err := l.keys.box(ctx, l.rdb, campaign)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := openPage(box, campaign, page, []byte(sealed.Val()))
+	rows, err := l.open(ctx, campaign, page, []byte(sealed.Val()))
 	if err != nil {
 		return nil, err
 	}
 	entries := make([]Entry, 0, len(rows))
 	for _, row := range rows {
 		var rec Record
-		if text, ok := texts.Val()[strconv.Itoa(row.Number)]; ok {
-			if rec, err = parseRecord(text); err != nil {
+		number := strconv.Itoa(row.Number)
+		if text, ok := texts.Val()[number]; ok {
+			if rec, err = parseRecord(text, v.reasons); err != nil {
 				return nil, fmt.Errorf("row %d of campaign %s: %w", row.Number, campaign, err)
 			}
+			rec.Past = parsePast(past.Val()[number], v.reasons)
 		}
-		entries = append(entries, merge(row, rec, cancelled))
+		entries = append(entries, merge(row, rec, v.cancelled))
 	}
 	return entries, nil
+}
+
+// Entry reads one row of a campaign; false when the file has none of that number.
+func (l *Ledger) Entry(ctx context.Context, campaign string, row int) (Entry, bool, error) {
+	v, err := l.view(ctx, campaign)
+	if err != nil {
+		return Entry{}, false, err
+	}
+	entries, err := l.entries(ctx, campaign, PageOf(row), v)
+	for _, e := range entries {
+		if e.Number == row {
+			return e, true, nil
+		}
+	}
+	return Entry{}, false, err
 }
 
 // Rows walks all rows of a campaign in the order of the file, a page at a time, in constant memory. It ends with
@@ -145,14 +181,14 @@ func (l *Ledger) Rows(ctx context.Context, campaign string) iter.Seq2[Entry, err
 			yield(Entry{}, err)
 			return
 		}
-		control, err := l.Control(ctx, campaign)
+		v, err := l.view(ctx, campaign)
 		if err != nil {
 			yield(Entry{}, err)
 			return
 		}
 		seen := 0
 		for page := 0; page <= PageOf(c.LastRow); page++ {
-			entries, err := l.entries(ctx, campaign, page, control.State == Cancelled)
+			entries, err := l.entries(ctx, campaign, page, v)
 			if err != nil {
 				yield(Entry{}, err)
 				return

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -35,30 +36,82 @@ func Client(t testing.TB, addr string) redis.UniversalClient {
 // address.
 func Start(t testing.TB, args ...string) string {
 	t.Helper()
-	path, err := exec.LookPath("redis-server")
-	if err != nil {
+	return Serve(t, args...).Addr
+}
+
+// Server is a redis-server that a test may kill and start again, on the same port and with the same file.
+type Server struct {
+	Addr string
+
+	t    testing.TB
+	dir  string
+	args []string
+	cmd  *exec.Cmd
+}
+
+// Serve is Start for tests that need more than the address.
+func Serve(t testing.TB, args ...string) *Server {
+	t.Helper()
+	if _, err := exec.LookPath("redis-server"); err != nil {
 		if os.Getenv("PREGON_REQUIRE_ALL") != "" {
 			t.Fatal("redis-server is not on PATH, and PREGON_REQUIRE_ALL asks for it")
 		}
 		t.Skip("left out: real Redis (no redis-server on PATH)")
 	}
 	port := freePort(t)
-	cmd := exec.Command(path, append([]string{
-		"--port", port, "--bind", "127.0.0.1", "--dir", t.TempDir(), "--save", "", "--appendonly", "yes",
+	s := &Server{Addr: net.JoinHostPort("127.0.0.1", port), t: t, dir: t.TempDir()}
+	s.args = append([]string{
+		"--port", port, "--bind", "127.0.0.1", "--dir", s.dir, "--save", "", "--appendonly", "yes",
 		"--appendfsync", "everysec", "--maxmemory-policy", "noeviction",
-	}, args...)...)
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("start redis-server: %v", err)
+	}, args...)
+	s.Restart()
+	t.Cleanup(s.Kill)
+	return s
+}
+
+// Restart starts the server with what its file holds.
+func (s *Server) Restart() {
+	s.t.Helper()
+	s.cmd = exec.Command("redis-server", s.args...) //nolint:gosec // a test's own words
+	if err := s.cmd.Start(); err != nil {
+		s.t.Fatalf("start redis-server: %v", err)
 	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	addr := net.JoinHostPort("127.0.0.1", port)
-	if err := ready(addr); err != nil {
-		t.Fatal(err)
+	if err := ready(s.Addr); err != nil {
+		s.t.Fatal(err)
 	}
-	return addr
+}
+
+// Kill ends the server as a power cut does.
+func (s *Server) Kill() {
+	_ = s.cmd.Process.Kill()
+	_ = s.cmd.Wait()
+}
+
+// Written is how long the append-only file is.
+func (s *Server) Written() int64 {
+	s.t.Helper()
+	info, err := os.Stat(s.file())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return info.Size()
+}
+
+// Forget cuts the append-only file of a dead server to what it was earlier.
+func (s *Server) Forget(written int64) {
+	s.t.Helper()
+	if err := os.Truncate(s.file(), written); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *Server) file() string {
+	s.t.Helper()
+	found, err := filepath.Glob(filepath.Join(s.dir, "appendonlydir", "*.incr.aof"))
+	if err != nil || len(found) != 1 {
+		s.t.Fatalf("append-only files %v: %v", found, err)
+	}
+	return found[0]
 }
 
 func freePort(t testing.TB) string {

@@ -16,6 +16,7 @@ import (
 	"pregon/internal/config"
 	"pregon/internal/ledger"
 	"pregon/jobs"
+	"pregon/jobs/journal"
 	"pregon/providers"
 	"pregon/providers/contactovirtual"
 )
@@ -90,11 +91,16 @@ func (s *System) Close() {
 // Operator is what a person uses.
 func (s *System) Operator() *jobs.Operator { return jobs.NewOperator(s.Redis, s.Ledger, s.Accounts) }
 
-// Worker is what sends.
+// Worker is what sends. Its journal is open until Close.
 func (s *System) Worker() (*jobs.Worker, error) {
+	j, err := journal.Open(s.Config.JournalDir, s.Log)
+	if err != nil {
+		return nil, fmt.Errorf("JOURNAL_DIR: %w", err)
+	}
+	s.closers = append(s.closers, func() { _ = j.Close() }) // what could not be written was said when it was written
 	return jobs.NewWorker(jobs.WorkerConfig{
 		Redis: s.Redis, Ledger: s.Ledger, Accounts: s.Accounts, Concurrency: s.Config.WorkerConcurrency,
-		ShutdownTimeout: s.Config.ShutdownTimeout, Log: s.Log,
+		ShutdownTimeout: s.Config.ShutdownTimeout, Journal: j, Log: s.Log,
 	})
 }
 
@@ -123,6 +129,7 @@ func provider(a config.Account, client *http.Client) (providers.Provider, error)
 	case "contactovirtual":
 		return contactovirtual.New(contactovirtual.Config{
 			URL: a.URL, Login: a.Login, Token: a.Token, Encoding: a.Encoding, HTTPClient: client,
+			Timeout: jobs.SendBudget,
 		})
 	default:
 		return nil, fmt.Errorf("provider %q is not one of: contactovirtual", a.Provider)
