@@ -12,6 +12,9 @@ FUZZTIME ?= 10s
 BENCH ?= .
 BENCH_FLAGS ?=
 
+# What make chaos is told; see its -h.
+CHAOS ?=
+
 # REQUIRE_ALL=1, as in CI, makes it a failure to leave anything out. Tests read it as PREGON_REQUIRE_ALL.
 ifeq ($(REQUIRE_ALL),1)
 export PREGON_REQUIRE_ALL := 1
@@ -82,7 +85,10 @@ $(GOLANGCI):
 		github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 	@mv $(TOOLS)/new/golangci-lint $@ && rmdir $(TOOLS)/new
 
-# The proof by real processes (kill -9, SIGTERM, a Redis that restarts) gets its target, chaos, here.
+.PHONY: chaos
+chaos: ## Break real workers, Redis and the provider by a seed, and judge what arrived (CHAOS="-short", "-seeds 20" …)
+	@command -v redis-server >/dev/null 2>&1 || { echo 'chaos needs redis-server on PATH' >&2; exit 1; }
+	@CGO_ENABLED=0 $(GO) run ./chaos $(CHAOS)
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (10s each)

@@ -19,8 +19,8 @@ type mark struct {
 	inDoubt int
 }
 
-// markBalance remembers the balance when rows came into doubt: what was spent since the one before helps a person to tell
-// whether they were sent. It does not hold the keeper up.
+// markBalance remembers the balance when rows came into doubt: what was spent since the one before helps a person to
+// tell whether they were sent. It does not hold the keeper up.
 func (k *keeper) markBalance(ctx context.Context, s ledger.Status) {
 	changed := s.Counts[ledger.InDoubt] != k.marked.inDoubt
 	if changed && time.Since(k.marked.at) >= markEvery {

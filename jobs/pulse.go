@@ -19,9 +19,9 @@ func (l *liveness) fresh() bool {
 	return time.Since(time.Unix(0, l.seen.Load())) < freshFor
 }
 
-// pulse says every second, until ctx ends, that this worker is at work on the campaign, and keeps what it last saw of it
-// fresh. It is apart from the keeper, whose looks may take long: feeding a large campaign must not look like a pause. And
-// it outlives the server's stop: who is still waiting for answers is not dead.
+// pulse says every second, until ctx ends, that this worker is at work on the campaign, and keeps what it last saw of
+// it fresh. It is apart from the keeper, whose looks may take long: feeding a large campaign must not look like a
+// pause. And it outlives the server's stop: who is still waiting for answers is not dead.
 func (s *sender) pulse(ctx context.Context) {
 	tick := time.NewTicker(runningLook)
 	defer tick.Stop()

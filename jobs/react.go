@@ -39,8 +39,8 @@ func (s *sender) halt(ctx context.Context, reason, detail string) error {
 	return err
 }
 
-// closed closes the account for all its campaigns. Where only a message can tell whether the trouble is over, it says when
-// one may try; an account that a trial found blocked is for a person.
+// closed closes the account for all its campaigns. Where only a message can tell whether the trouble is over, it says
+// when one may try; an account that a trial found blocked is for a person.
 func (s *sender) closed(ctx context.Context, v verdict, trial bool) error {
 	s.live.stopped()
 	a := ledger.Account{Reason: v.close, Code: v.code, Detail: v.note}

@@ -51,8 +51,8 @@ func (r *recall) givenBack(campaign string) []ledger.Claim {
 // assertAtOnce is how many attempts are said again at the same time: a journal holds tens of thousands.
 const assertAtOnce = 16
 
-// reassert says again to the ledger what this worker did for a campaign. It reports whether the ledger has forgotten more
-// than the journal can tell: then only a person knows what may be sent.
+// reassert says again to the ledger what this worker did for a campaign. It reports whether the ledger has forgotten
+// more than the journal can tell: then only a person knows what may be sent.
 func (r *recall) reassert(
 	ctx context.Context, book *ledger.Ledger, campaign string, log *slog.Logger,
 ) (deep bool, err error) {

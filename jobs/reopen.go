@@ -20,9 +20,9 @@ const dutyTrial = "trial:"
 // probeTime is how long one campaign may take to send the message that tries the account out.
 var probeTime = claimTime + 20*time.Second
 
-// reopened asks a closed account whether what closed it is over: a balance after a top-up, credentials that authenticate
-// again, a provider that answers. Where that does not tell, one message tries it out. Everything else needs a person. One
-// worker asks at a time.
+// reopened asks a closed account whether what closed it is over: a balance after a top-up, credentials that
+// authenticate again, a provider that answers. Where that does not tell, one message tries it out. Everything else
+// needs a person. One worker asks at a time.
 func (k *keeper) reopened(ctx context.Context, a ledger.Account) (open, trial bool, err error) {
 	if k.worker.now().Before(a.Until) {
 		return false, false, nil

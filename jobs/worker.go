@@ -69,7 +69,8 @@ func NewWorker(cfg WorkerConfig) (*Worker, error) {
 	Hook(cfg.Redis)
 	w := &Worker{
 		cfg: cfg, name: host + "/" + strconv.Itoa(os.Getpid()) + "/" + strconv.FormatInt(time.Now().UnixNano(), 36),
-		recall: &recall{journal: cfg.Journal}, lanes: make(map[string]*lane), inFlight: make(chan struct{}, cfg.Concurrency), log: cfg.Log,
+		recall: &recall{journal: cfg.Journal}, lanes: make(map[string]*lane),
+		inFlight: make(chan struct{}, cfg.Concurrency), log: cfg.Log,
 		operator: NewOperator(cfg.Redis, cfg.Ledger, cfg.Accounts), reopenEvery: reopenEvery,
 	}
 	w.now = func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) }

@@ -37,8 +37,8 @@ func (l *Ledger) CloseAccount(ctx context.Context, account string, a Account) er
 	return nil
 }
 
-// HoldAccount keeps a closed account from being tried out before a moment; the zero time takes that moment away. An open
-// one stays open.
+// HoldAccount keeps a closed account from being tried out before a moment; the zero time takes that moment away. An
+// open one stays open.
 func (l *Ledger) HoldAccount(ctx context.Context, account string, until time.Time) error {
 	ms := max(until.UnixMilli(), 0)
 	if err := holdScript.Run(ctx, l.rdb, []string{accountKey(account)}, ms).Err(); err != nil {

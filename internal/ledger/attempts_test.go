@@ -25,7 +25,7 @@ func entry(t *testing.T, l *ledger.Ledger, id string, row int) ledger.Entry {
 	return e
 }
 
-// attempt claims row 2 and settles it.
+// try claims row 2 and settles it.
 func try(t *testing.T, l *ledger.Ledger, id string, o ledger.Outcome) {
 	t.Helper()
 	attempted(t, l, id, []ledger.Outcome{o})

@@ -14,8 +14,8 @@ import (
 const (
 	// barrierLeast lets every live worker be noticed: each looks at a running campaign once a second.
 	barrierLeast = 2 * time.Second
-	// barrierMost is how long a silent worker without a journal is waited for: it may be stopped or cut off. What it sent
-	// and Redis lost is known to nobody if it died.
+	// barrierMost is how long a silent worker without a journal is waited for: it may be stopped or cut off. What it
+	// sent and Redis lost is known to nobody if it died.
 	barrierMost = 30 * time.Second
 )
 
@@ -65,8 +65,8 @@ func (l *Ledger) Beat(ctx context.Context, campaign, worker, said string) (Beat,
 	return Beat{}, fmt.Errorf("beat for campaign %s answered %q: %w", campaign, a.text(0), ErrCorrupt)
 }
 
-// AtWork reports whether a worker is counted as at work on a campaign. If it has not begun yet, a predecessor of the same
-// name died.
+// AtWork reports whether a worker is counted as at work on a campaign. If it has not begun yet, a predecessor of the
+// same name died.
 func (l *Ledger) AtWork(ctx context.Context, campaign, worker string) (bool, error) {
 	err := l.rdb.ZScore(ctx, campaignKey(campaign, "workers"), worker).Err()
 	if errors.Is(err, redis.Nil) {

@@ -115,8 +115,8 @@ func (l *Ledger) Release(ctx context.Context, c Claim) (bool, error) {
 	return word == "RELEASED", nil
 }
 
-// awake does what may open a row of a finished campaign again: a worker must look at it, also if this process dies right
-// afterwards, and once more if one let go of it in between.
+// awake does what may open a row of a finished campaign again: a worker must look at it, also if this process dies
+// right afterwards, and once more if one let go of it in between.
 func (l *Ledger) awake(ctx context.Context, campaign string, do func() error) error {
 	if err := l.Activate(ctx, campaign); err != nil {
 		return err
@@ -165,8 +165,8 @@ func (l *Ledger) Settle(ctx context.Context, c Claim, o Outcome) (Alarm, error) 
 }
 
 // Reassert says again what was done with a claim, to a Redis that may have forgotten it: a result settled at a moment,
-// or, with an outcome without a state, that the attempt is under way. It changes nothing that the ledger still knows, and
-// reports whether it had forgotten.
+// or, with an outcome without a state, that the attempt is under way. It changes nothing that the ledger still knows,
+// and reports whether it had forgotten.
 func (l *Ledger) Reassert(ctx context.Context, c Claim, o Outcome, settled time.Time) (forgotten bool, err error) {
 	due := time.Time{}
 	switch o.State {

@@ -32,7 +32,9 @@ var (
 
 // Decide records a person's decision about the attempt of a row that they saw, and by whom. What is to be sent again is
 // open afterwards, and a finished campaign runs again; NewGeneration brings its hints at once.
-func (l *Ledger) Decide(ctx context.Context, campaign string, row, fence int, d Decision, who string, again bool) error {
+func (l *Ledger) Decide(
+	ctx context.Context, campaign string, row, fence int, d Decision, who string, again bool,
+) error {
 	keys := append(rowKeys(campaign, row), campaignKey(campaign, "audit"), campaignKey(campaign, "retried"))
 	anew := "0"
 	if again {

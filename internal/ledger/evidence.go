@@ -11,8 +11,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// What helps a person to decide about rows in doubt: balances before and after, reports about messages that no row knows,
-// replies.
+// What helps a person to decide about rows in doubt: balances before and after, reports about messages that no row
+// knows, replies.
 
 // BalanceMark is the balance of a campaign's account at a moment, and how far the campaign was.
 type BalanceMark struct {
@@ -119,7 +119,8 @@ func (l *Ledger) Reply(ctx context.Context, campaign string, row int) (at time.T
 	fence, err1 := strconv.Atoi(first)
 	ms, err2 := strconv.ParseInt(second, 10, 64)
 	if err1 != nil || err2 != nil {
-		return time.Time{}, 0, false, fmt.Errorf("reply to row %d of campaign %s does not parse: %w", row, campaign, ErrCorrupt)
+		return time.Time{}, 0, false,
+			fmt.Errorf("reply to row %d of campaign %s does not parse: %w", row, campaign, ErrCorrupt)
 	}
 	return milliseconds(ms), fence, true, nil
 }

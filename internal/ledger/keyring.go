@@ -60,7 +60,8 @@ func (k *keyring) create(ctx context.Context, rdb redis.UniversalClient, campaig
 	return k.box(ctx, rdb, campaign)
 }
 
-// drop makes the next caller read a campaign's key again: a launch that Redis forgot, and that is made again, has another.
+// drop makes the next caller read a campaign's key again: a launch that Redis forgot and that is made again has
+// another.
 func (k *keyring) drop(campaign string) {
 	k.mu.Lock()
 	delete(k.boxes, campaign)

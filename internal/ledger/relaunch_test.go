@@ -15,7 +15,7 @@ import (
 func forgetAll(t *testing.T, rdb redis.UniversalClient, id string) {
 	t.Helper()
 	keys, err := rdb.Keys(ctx, "pregon:{"+id+"}:*").Result()
-	if err == nil {
+	if err == nil && len(keys) > 0 {
 		err = rdb.Del(ctx, keys...).Err()
 	}
 	if err != nil {

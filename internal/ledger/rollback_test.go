@@ -2,12 +2,9 @@ package ledger_test
 
 import (
 	"errors"
-	"fmt"
-	"strings"
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
 	"pgregory.net/rapid"
 
 	"pregon/internal/ledger"
@@ -203,6 +200,10 @@ func (w *world) resume(t *rapid.T) {
 	if !w.closed || w.passed < time.Minute || rapid.IntRange(0, 3).Draw(t, "patience") > 0 {
 		t.Skip("nobody asks a person")
 	}
+	w.askAPerson(t)
+}
+
+func (w *world) askAPerson(t *rapid.T) {
 	for _, s := range []ledger.Steering{
 		{Verb: ledger.Pause, Reason: "epoch"}, {Verb: ledger.Resume, Reason: "epoch", Person: true},
 	} {
@@ -312,29 +313,12 @@ func (w *world) end(t *rapid.T) {
 			}
 		}
 	}
-	for range 3 { // a person answers for those who never come back
-		if !w.closed {
-			return
-		}
-		w.pass(t, 61*time.Second)
-		w.resume2(t)
+	w.beat(t, w.hire(true), true)
+	w.pass(t, time.Minute+time.Second)
+	if w.closed { // a person answers for those who never come back
+		w.askAPerson(t)
 	}
-	t.Fatal("the barrier stays closed")
-}
-
-func (w *world) resume2(t *rapid.T) {
 	if w.closed {
-		for _, s := range []ledger.Steering{
-			{Verb: ledger.Pause, Reason: "epoch"}, {Verb: ledger.Resume, Reason: "epoch", Person: true},
-		} {
-			if _, _, err := w.l.Steer(ctx, w.id, s); err != nil {
-				t.Fatal(err)
-			}
-		}
-		w.answered, w.closed = true, false
+		t.Fatal("the barrier stays closed")
 	}
 }
-
-var _ = fmt.Sprint
-var _ = strings.Cut
-var _ redis.UniversalClient

@@ -81,16 +81,17 @@ func (r Record) Attempts() []Attempt {
 	})
 }
 
+// recordShape is SHAPE of lua/record.lua: what a script would not read is not guessed at here either.
+var recordShape = regexp.MustCompile(`^([a-z]):(\d+):(\d+):(\d*):(\d*):([^:]*):([^:]*)(?::([^:]*):(\d*):([^:]*))?$`)
+
 // parseRecord reads a record as lua/record.lua writes it; one without the last three fields is of an older version.
 // reasons has the words behind the key of the last field.
 func parseRecord(text string, reasons map[string]string) (Record, error) {
-	f := strings.Split(text, ":")
-	if len(f) == 7 {
-		f = append(f, "", "", "")
+	f := recordShape.FindStringSubmatch(text)
+	if f == nil {
+		return Record{}, fmt.Errorf("record does not parse: %w", ErrCorrupt)
 	}
-	if len(f) != 10 {
-		return Record{}, fmt.Errorf("record has %d fields: %w", len(f), ErrCorrupt)
-	}
+	f = f[1:]
 	state, known := letters[f[0]]
 	fence, err1 := strconv.Atoi(f[1])
 	tries, err2 := strconv.Atoi(f[2])
@@ -126,11 +127,12 @@ func parsePast(text string, reasons map[string]string) []Attempt {
 			continue
 		}
 		fence, err := strconv.Atoi(f[0])
-		if err != nil {
+		state, known := letters[f[1]]
+		if err != nil || !known {
 			continue
 		}
 		past = append(past, Attempt{
-			Fence: fence, State: letters[f[1]], At: seconds(f[2]), Took: took(f[3]), Class: f[4], Code: f[5],
+			Fence: fence, State: state, At: seconds(f[2]), Took: took(f[3]), Class: f[4], Code: f[5],
 			Why: reasons[f[6]],
 		})
 	}
