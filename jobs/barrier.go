@@ -46,6 +46,9 @@ func (b *barrier) pass(ctx context.Context) (p passage, err error) {
 			p.reason = reasonForgot
 			p.detail = fmt.Sprintf("redis has forgotten more than worker %s remembers", b.worker)
 		}
+		if err := b.ledger.Recount(ctx, b.campaign, false); err != nil {
+			return p, err
+		}
 		crash.Point("said")
 		b.said = beat.Assert
 		beat, err = b.ledger.Beat(ctx, b.campaign, b.worker, b.said)

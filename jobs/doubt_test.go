@@ -86,7 +86,7 @@ func TestRowsInDoubtAreListedWithWhatIsKnown(t *testing.T) {
 			t.Fatalf("%+v", d)
 		}
 		for _, row := range d.Rows {
-			if row.Code != codes[row.Row] || row.Phone != "57"+people[row.Row-2].phone || row.Attempt != 1 || len(row.History) != 1 {
+			if row.Code != codes[row.Row] || row.Phone != "57"+people[row.Row-2].phone || row.Attempt < 1 || len(row.History) != 1 {
 				t.Errorf("%+v", row)
 			}
 			if row.From.Before(began) || row.To.Before(row.From) || row.To.After(time.Now().Add(time.Second)) {

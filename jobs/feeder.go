@@ -137,16 +137,17 @@ func (k *keeper) feed(ctx context.Context, s ledger.Status, q queueState) error 
 		q.hints = max(openAndFed(s), 0)
 	}
 	perSecond := rateOf(k.lane.Account, k.campaign.Rate)
-	lost, err := k.ledger.Bereaved(ctx, k.campaign.ID)
+	missing := k.watch.hintsLost(s, q.hints, k.feeder.done(s.Control), perSecond, k.worker.now())
+	mine, err := k.ledger.Lease(ctx, "feed:"+k.campaign.ID, k.worker.name, feedLease)
+	if err != nil || !mine {
+		return err
+	}
+	bereaved, err := k.ledger.Bereaved(ctx, k.campaign.ID)
 	if err != nil {
 		return err
 	}
-	if k.watch.hintsLost(s, q.hints, k.feeder.done(s.Control), perSecond, k.worker.now()) || lost {
-		raised, err := k.ledger.NewGeneration(ctx, k.campaign.ID, s.Control.Generation)
-		if raised {
-			k.log.WarnContext(ctx, "hints lost: the open rows are hinted anew", "hints", q.hints, "open", s.Counts.Open())
-		}
-		return err
+	if missing || bereaved {
+		return k.hintAnew(ctx, s, q)
 	}
 	if s.Control.Generation > 1 {
 		// Hints of older generations may be all dead: only those of this one count.
@@ -156,11 +157,20 @@ func (k *keeper) feed(ctx context.Context, s ledger.Status, q queueState) error 
 	if q.hints >= target || k.feeder.done(s.Control) {
 		return nil
 	}
-	mine, err := k.ledger.Lease(ctx, "feed:"+k.campaign.ID, k.worker.name, feedLease)
-	if err != nil || !mine {
+	return k.feeder.feed(ctx, s.Control, q.hints, target)
+}
+
+// hintAnew raises the generation. The hints of the one before are taken out: what is left of them would only ask about
+// the same rows once more. Nobody else feeds meanwhile.
+func (k *keeper) hintAnew(ctx context.Context, s ledger.Status, q queueState) error {
+	if err := k.clear(); err != nil {
 		return err
 	}
-	return k.feeder.feed(ctx, s.Control, q.hints, target)
+	raised, err := k.ledger.NewGeneration(ctx, k.campaign.ID, s.Control.Generation)
+	if raised {
+		k.log.WarnContext(ctx, "hints lost: the open rows are hinted anew", "hints", q.hints, "open", s.Counts.Open())
+	}
+	return err
 }
 
 // When hints count as lost.

@@ -96,6 +96,13 @@ func (k *keeper) look(ctx context.Context) (time.Duration, bool) {
 		k.trouble(ctx, "read", err)
 		return runningLook, false
 	}
+	if !s.Sound() {
+		k.log.ErrorContext(ctx, "the states of the campaign do not add up: they are counted anew", "counts", s.Counts)
+		if err := k.ledger.Recount(ctx, k.campaign.ID, true); err != nil {
+			k.trouble(ctx, "recount", err)
+		}
+		return runningLook, false
+	}
 	over := false
 	switch {
 	case s.Control.State == ledger.Finished || s.Control.State == ledger.Cancelled:

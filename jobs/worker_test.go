@@ -43,6 +43,14 @@ func TestTwoWorkersSendEachRowOnce(t *testing.T) {
 	})
 }
 
+// last is the number of a row's last attempt: claims given back, as on a busy machine, count there.
+func last(r Result) int {
+	if len(r.History) == 0 {
+		return 0
+	}
+	return r.History[len(r.History)-1].Attempt
+}
+
 // checkMessage compares what arrived with the row that it was for, and looks its message id up.
 func checkMessage(t *testing.T, s *stage, id string, rows map[int]Result, m simulator.Message) {
 	t.Helper()
@@ -51,9 +59,9 @@ func checkMessage(t *testing.T, s *stage, id string, rows map[int]Result, m simu
 		t.Fatalf("custom_field %q names no row: %v", m.CustomField, err)
 	}
 	r := rows[row]
-	if r.Phone != m.Mobile || r.MessageID != m.MessageID || r.Attempts != fence || r.State != ledger.Accepted {
+	if r.Phone != m.Mobile || r.MessageID != m.MessageID || last(r) != fence || r.State != ledger.Accepted {
 		t.Errorf("row %d is %s with message %s at attempt %d; %s arrived of attempt %d", row, r.State, r.MessageID,
-			r.Attempts, m.MessageID, fence)
+			last(r), m.MessageID, fence)
 	}
 	if m.Template != "991" || len(m.Variables) != 2 || m.Variables[1] != m.Mobile[8:]+" %" {
 		t.Errorf("row %d arrived with template %s and variables %v", row, m.Template, m.Variables[1:])

@@ -190,7 +190,8 @@ func TestWhoIsWaitedFor(t *testing.T) {
 		want   []string      // still waited for
 	}{
 		{"AtFirst", time.Second, false, 3 * time.Second, []string{bela, carla}},
-		{"NearlyThirtySeconds", time.Second, false, 29 * time.Second, []string{bela, carla}},
+		{"NearlyThirtySeconds", time.Second, false, 28 * time.Second, []string{bela, carla}},
+		{"SilentForThirtySeconds", time.Second, false, 30 * time.Second, []string{bela}},
 		{"TheJournalWithoutEnd", time.Second, false, 24 * time.Hour, []string{bela}},
 		{"JustWithinFiveSeconds", 4500 * time.Millisecond, false, 3 * time.Second, []string{bela, carla}},
 		{"SilentLongBefore", 6 * time.Second, false, 3 * time.Second, nil},

@@ -17,6 +17,8 @@ const (
 	// barrierMost is how long a silent worker without a journal is waited for: it may be stopped or cut off. What it
 	// sent and Redis lost is known to nobody if it died.
 	barrierMost = 30 * time.Second
+	// barrierFew is how long it is waited for if it was silent that long already: Redis was away meanwhile.
+	barrierFew = 5 * time.Second
 )
 
 // ErrUnsaid means that Redis was restarted and a worker has not said again yet what it did before.
@@ -42,7 +44,7 @@ func (l *Ledger) Beat(ctx context.Context, campaign, worker, said string) (Beat,
 		campaignKey(campaign, "asserted"),
 	}
 	a, err := words(beatScript.Run(ctx, l.rdb, keys, worker, said, barrierLeast.Milliseconds(),
-		barrierMost.Milliseconds()).Result())
+		barrierMost.Milliseconds(), barrierFew.Milliseconds()).Result())
 	if err != nil {
 		return Beat{}, fmt.Errorf("beat for campaign %s: %w", campaign, err)
 	}

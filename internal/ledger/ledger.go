@@ -113,6 +113,9 @@ var expireLua string
 //go:embed lua/decide.lua
 var decideLua string
 
+//go:embed lua/recount.lua
+var recountLua string
+
 //go:embed lua/beat.lua
 var beatLua string
 
@@ -142,6 +145,7 @@ var (
 	releaseScript = redis.NewScript(recordLua + releaseLua)
 	settleScript  = redis.NewScript(runLua + recordLua + settleLua)
 	expireScript  = redis.NewScript(runLua + recordLua + expireLua)
+	recountScript = redis.NewScript(runLua + recordLua + recountLua)
 	decideScript  = redis.NewScript(recordLua + decideLua)
 	beatScript    = redis.NewScript(runLua + beatLua)
 	commitScript  = redis.NewScript(runLua + commitLua)

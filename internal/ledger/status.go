@@ -73,6 +73,34 @@ func (l *Ledger) Status(ctx context.Context, campaign string) (Status, error) {
 	return s, nil
 }
 
+// Sound reports whether the states add up to the file, none below zero. They always do, unless Redis itself lost half of
+// what a script wrote.
+func (s Status) Sound() bool {
+	for _, n := range s.Counts {
+		if n < 0 {
+			return false
+		}
+	}
+	return s.Counts.Total() == s.Campaign.Rows
+}
+
+// Recount makes counts, codes and queues agree with the records again: once in each run of Redis, or always with force.
+func (l *Ledger) Recount(ctx context.Context, campaign string, force bool) error {
+	c, err := l.Campaign(ctx, campaign)
+	if err != nil {
+		return err
+	}
+	always := 0
+	if force {
+		always = 1
+	}
+	err = recountScript.Run(ctx, l.rdb, rowKeys(campaign, 0), c.Valid, PageOf(c.LastRow), always).Err()
+	if err != nil {
+		return fmt.Errorf("recount campaign %s: %w", campaign, err)
+	}
+	return nil
+}
+
 // Entry is one row of a campaign: what it was to be and what became of it.
 type Entry struct {
 	Row

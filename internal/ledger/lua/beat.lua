@@ -1,6 +1,7 @@
 -- BEAT: a worker says that it is at work on a campaign, and learns whether Redis is the one it knew.
 -- KEYS: control, workers, expected, asserted. ARGV: worker; run for which it has said again what it did ('' if none);
--- ms for which the others are waited for at least; ms after which a worker that only has its memory is given up.
+-- ms for which the others are waited for at least; ms of silence after which a worker that only has its memory is given up,
+-- and ms for which it is waited for however long it has been silent: Redis may have been away for longer.
 -- Answers OK, ASSERT run, or WAIT ms-since name… while others have not said theirs.
 --
 -- A restart or a failover may have lost Redis's newest writes: claims and results that workers know and it does not. So
@@ -10,8 +11,10 @@
 -- what it did after it died, and is waited for. One that begins with w has only its memory.
 --
 -- Invariants: the epoch becomes the run only when nobody is expected any more; a worker is never taken off by another
--- before its time.
+-- before its time, nor by another restart, nor while it is heard of; who has not said yet what it did is asked, also
+-- when it comes after the others went on.
 local worker, said, least, most = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local few = tonumber(ARGV[5])
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
 local control = redis.call('HMGET', KEYS[1], 'epoch', 'barrier', 'barrier_at')
@@ -36,12 +39,13 @@ if run ~= control[1] and run ~= '' then
   if said == run then
     redis.call('SREM', KEYS[3], worker)
     redis.call('SADD', KEYS[4], worker)
-  elseif redis.call('SISMEMBER', KEYS[4], worker) == 0 then
-    redis.call('SADD', KEYS[3], worker)
+  elseif redis.call('SISMEMBER', KEYS[4], worker) == 0
+    and (string.sub(worker, 1, 1) == 'j' or redis.call('ZSCORE', KEYS[2], worker)) then
+    redis.call('SADD', KEYS[3], worker) -- one that Redis never knew, with its memory only, has just begun: not waited for
   end
   redis.call('ZADD', KEYS[2], now, worker)
   local expected = redis.call('SMEMBERS', KEYS[3])
-  if now - since > most then
+  if now - since > few then
     for i = #expected, 1, -1 do
       local beat = tonumber(redis.call('ZSCORE', KEYS[2], expected[i]) or '0')
       if string.sub(expected[i], 1, 1) == 'w' and now - beat > most then
