@@ -188,15 +188,14 @@ func (s *sender) claim(ctx context.Context, ticket ledger.Claim, country string)
 	return ticket, err
 }
 
-// release gives a claim back that sent nothing, in the background until Redis has it or the claim is over anyway.
+// release gives a claim back that sent nothing, in the background until Redis has it: also long after the claim is over,
+// when the row is in doubt for nothing.
 func (s *sender) release(claim ledger.Claim) {
 	s.recall.Dropped(claim)
 	s.background.Go(func() {
-		ctx, cancel := context.WithTimeout(s.giveUp, claimTime)
-		defer cancel()
 		for {
-			_, err := s.ledger.Release(ctx, claim)
-			if err == nil || errors.Is(err, ledger.ErrCorrupt) || !sleep(ctx, settlePause) {
+			_, err := s.ledger.Release(s.giveUp, claim)
+			if err == nil || errors.Is(err, ledger.ErrCorrupt) || !sleep(s.giveUp, settlePause) {
 				return
 			}
 		}

@@ -25,9 +25,11 @@ func (a *app) retryCommand() *cobra.Command {
 		Short: a.t("Intenta de nuevo las filas fallidas; nunca las que están en duda",
 			"Try failed rows again; never those in doubt"),
 		Long: a.t("Sin --code intenta de nuevo las filas cuya falla fue pasajera. Con --code, todas las que fallaron con "+
-			"ese código: corrija primero lo que el código dice. Cada fila se intenta de nuevo una sola vez; con --again, otra.",
+			"ese código, salvo las de quienes pidieron no recibir mensajes: corrija primero lo que el código dice. Cada "+
+			"fila se intenta de nuevo una sola vez; con --again, otra.",
 			"Without --code it tries the rows again whose failure was a passing one. With --code, all that failed with that "+
-				"code: mend first what the code says. Each row is tried again only once; with --again, once more."),
+				"code, but for people who asked not to get messages: mend first what the code says. Each row is tried again "+
+				"only once; with --again, once more."),
 		Example: `  enqueue retry promo-1a2b3c4d
   enqueue retry promo-1a2b3c4d --code 1010`,
 		Args: a.arguments(1, 1),

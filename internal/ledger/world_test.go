@@ -260,7 +260,8 @@ func (w *world) pass(t *rapid.T, d time.Duration) {
 		}
 	}
 	for _, h := range w.hands {
-		h.lost = h.lost || !h.live() && h.name[0] == 'w' && w.passed > 30*time.Second
+		silent := time.Now().UnixMilli() - int64(w.rdb.ZScore(ctx, w.key("workers"), h.name).Val())
+		h.lost = h.lost || !h.live() && h.name[0] == 'w' && w.passed > 5*time.Second && silent > 30_000
 	}
 	for _, h := range w.hands {
 		if h.live() {
