@@ -188,8 +188,8 @@ func (s *sender) claim(ctx context.Context, ticket ledger.Claim, country string)
 	return ticket, err
 }
 
-// release gives a claim back that sent nothing, in the background until Redis has it: also long after the claim is over,
-// when the row is in doubt for nothing.
+// release gives a claim back that sent nothing, in the background until Redis has it: also long after the claim is
+// over, when the row is in doubt for nothing.
 func (s *sender) release(claim ledger.Claim) {
 	s.recall.Dropped(claim)
 	s.background.Go(func() {

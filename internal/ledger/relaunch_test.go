@@ -130,8 +130,14 @@ func TestALaunchMadeAgainWaitsForWhatWorkersRemember(t *testing.T) {
 	s.wantOpen(ana)
 	s.wantOpen(bela)
 	s.send(bela, 2, ledger.Outcome{State: ledger.Accepted, MessageID: "m"})
+	if _, err := s.l.Campaign(ctx, "c1"); err != nil { // every worker knows it
+		t.Fatal(err)
+	}
 	s.restart(size)
 	s.beat(ana) // her campaign is gone, and she does not know it yet
+	if err := s.l.Recount(ctx, "c1", false); err != nil { // as after any restart
+		t.Fatal(err)
+	}
 	launch(t, s.l, "c1", 2)
 	if v := s.verdict(2); v != ledger.Epoch {
 		t.Errorf("claim before bela has said what she sent: %s", v)

@@ -73,8 +73,8 @@ func (l *Ledger) Status(ctx context.Context, campaign string) (Status, error) {
 	return s, nil
 }
 
-// Sound reports whether the states add up to the file, none below zero. They always do, unless Redis itself lost half of
-// what a script wrote.
+// Sound reports whether the states add up to the file, none below zero. They always do, unless Redis itself lost half
+// of what a script wrote.
 func (s Status) Sound() bool {
 	for _, n := range s.Counts {
 		if n < 0 {

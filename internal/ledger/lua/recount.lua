@@ -29,8 +29,8 @@ for page = 0, last do
     end
   end
 end
-local unmade = counted('q') -- of rows without a record
-counts[unmade] = (counts[unmade] or 0) + valid - closed
+local unmade = counted('q') -- of rows without a record; COMMIT adds those of a draft
+counts[unmade] = (counts[unmade] or 0) + (state == 'draft' and 0 or valid) - closed
 for _, name in ipairs({ 'queued', 'sending', 'waiting', 'accepted', 'failed', 'in_doubt', 'cancelled' }) do
   redis.call('HSET', COUNTS, name, string.format('%.0f', counts[name] or 0))
 end
