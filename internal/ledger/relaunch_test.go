@@ -134,7 +134,7 @@ func TestALaunchMadeAgainWaitsForWhatWorkersRemember(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.restart(size)
-	s.beat(ana) // her campaign is gone, and she does not know it yet
+	s.beat(ana)                                           // her campaign is gone, and she does not know it yet
 	if err := s.l.Recount(ctx, "c1", false); err != nil { // as after any restart
 		t.Fatal(err)
 	}
