@@ -2,9 +2,11 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"pregon/internal/crash"
@@ -20,6 +22,8 @@ type barrier struct {
 	worker   string // its name in the ledger
 	log      *slog.Logger
 	said     string // the run of Redis to which this worker has said what it did
+
+	runs atomic.Int64 // how many runs of Redis there were: a claim of one is not sent in the next
 }
 
 // passage is how a worker found the barrier.
@@ -38,6 +42,7 @@ func (b *barrier) pass(ctx context.Context) (p passage, err error) {
 	beat, err := b.ledger.Beat(ctx, b.campaign, b.worker, b.said)
 	if err == nil && beat.Assert != "" {
 		p.assert = true
+		b.runs.Add(1) // first: what is not said below must not be sent either
 		deep, err := b.recall.reassert(ctx, b.ledger, b.campaign, b.log)
 		if err != nil {
 			return p, err
@@ -69,7 +74,15 @@ func (b *barrier) pass(ctx context.Context) (p passage, err error) {
 
 // leave says that this worker has let go of the campaign. Who does not leave is waited for, no more.
 func (b *barrier) leave() {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
 	defer cancel()
-	_ = b.ledger.Leave(ctx, b.campaign, b.worker)
+	err := b.ledger.Leave(ctx, b.campaign, b.worker)
+	if errors.Is(err, ledger.ErrUnsaid) { // Redis was restarted since: it is told first
+		if _, err = b.pass(ctx); err == nil {
+			_ = b.ledger.Leave(ctx, b.campaign, b.worker)
+		}
+	}
 }
+
+// leaveTimeout bounds how long a worker takes to leave a Redis that does not answer.
+const leaveTimeout = 2 * time.Second

@@ -109,6 +109,7 @@ func (s *sender) attempt(ctx context.Context, h hint, row *ledger.Row) error {
 		return soon("stopping")
 	}
 	claimed := time.Now() // before it is asked for: the answer may come long after the claim was given
+	run := s.barrier.runs.Load()
 	crash.Point("claim")
 	claim, err := s.claim(ctx, ledger.NewClaim(h.Campaign, h.Row, s.barrier.worker), row.Country)
 	if err != nil {
@@ -129,13 +130,13 @@ func (s *sender) attempt(ctx context.Context, h hint, row *ledger.Row) error {
 		s.release(claim)
 		return soon("slot missed")
 	}
-	return s.send(ctx, row, claim, claimed)
+	return s.send(ctx, claim, s.message(row, claim, claimed, run))
 }
 
 // send hands the message over, once, and records what came of it.
-func (s *sender) send(ctx context.Context, row *ledger.Row, claim ledger.Claim, claimed time.Time) error {
+func (s *sender) send(ctx context.Context, claim ledger.Claim, m providers.Message) error {
 	began := time.Now()
-	receipt, sendErr := s.lane.Provider.Send(context.WithoutCancel(ctx), s.message(row, claim, claimed))
+	receipt, sendErr := s.lane.Provider.Send(context.WithoutCancel(ctx), m)
 	crash.Point("answered")
 	v := s.verdict(ctx, receipt, sendErr, claim)
 	v.outcome.Took = time.Since(began)
@@ -203,7 +204,7 @@ func (s *sender) release(claim ledger.Claim) {
 }
 
 // message makes what is sent. Its gate is the last instruction before the money.
-func (s *sender) message(row *ledger.Row, claim ledger.Claim, claimed time.Time) providers.Message {
+func (s *sender) message(row *ledger.Row, claim ledger.Claim, claimed time.Time, run int64) providers.Message {
 	wall := claimed.Round(0) // without the monotonic clock, which stands still while a machine sleeps
 	return providers.Message{
 		To: row.Phone, Template: s.campaign.Template, Vars: row.Vars, MediaURL: row.Media, CustomField: row.Custom,
@@ -212,6 +213,8 @@ func (s *sender) message(row *ledger.Row, claim ledger.Claim, claimed time.Time)
 			switch {
 			case time.Since(claimed) > sendWindow || time.Now().Round(0).Sub(wall).Abs() > sendWindow:
 				return fmt.Errorf("the claim is too old: %w", errGate)
+			case s.barrier.runs.Load() != run:
+				return fmt.Errorf("the claim is of another run of redis: %w", errGate)
 			case s.stop.Err() != nil || !s.live.fresh():
 				return fmt.Errorf("the campaign does not run: %w", errGate)
 			}

@@ -182,21 +182,24 @@ func TestTheGate(t *testing.T) {
 		seen    time.Duration // when the campaign was last seen running, from now
 		paused  bool          // it was seen paused after that
 		stopped bool
+		runs    int64 // of Redis that began since the claim
 		open    bool
 	}{
-		{"Open", 0, 0, false, false, true},
-		{"OldClaim", -sendWindow - time.Second, 0, false, false, false},
-		{"ClockThatJumped", sendWindow + time.Second, 0, false, false, false},
-		{"StateNotSeenLately", 0, -freshFor - time.Second, false, false, false},
-		{"Paused", 0, 0, true, false, false},
-		{"Stopping", 0, 0, false, true, false},
+		{"Open", 0, 0, false, false, 0, true},
+		{"OldClaim", -sendWindow - time.Second, 0, false, false, 0, false},
+		{"ClockThatJumped", sendWindow + time.Second, 0, false, false, 0, false},
+		{"StateNotSeenLately", 0, -freshFor - time.Second, false, false, 0, false},
+		{"Paused", 0, 0, true, false, 0, false},
+		{"Stopping", 0, 0, false, true, 0, false},
+		{"RedisWasRestarted", 0, 0, false, false, 1, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			stop, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			s := &sender{campaign: &ledger.Campaign{ID: "c1", Template: "991"}, stop: stop, live: new(liveness)}
+			s := &sender{campaign: &ledger.Campaign{ID: "c1", Template: "991"}, stop: stop, live: new(liveness),
+				barrier: new(barrier)}
 			s.live.running(time.Now().Add(tt.seen))
 			if tt.paused {
 				s.live.stopped()
@@ -205,7 +208,8 @@ func TestTheGate(t *testing.T) {
 				cancel()
 			}
 			m := s.message(&valid(2)[0], ledger.Claim{Campaign: "c1", Row: 2, Fence: 3},
-				time.Now().Add(tt.claimed))
+				time.Now().Add(tt.claimed), 0)
+			s.barrier.runs.Add(tt.runs)
 			if err := m.Gate(); (err == nil) != tt.open || (err != nil && !errors.Is(err, errGate)) {
 				t.Errorf("gate: %v", err)
 			}
